@@ -1,0 +1,146 @@
+"""What became of one configuration. Travels over a pipe and into the store as JSON."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import msgspec
+
+from kbench.intent.config import Config
+from kbench.machine.device import DeviceInfo
+
+Status = Literal["ok", "skipped", "spec_failed", "build_failed", "incorrect", "out_of_memory", "crashed", "timed_out"]
+STATUSES: tuple[str, ...] = get_args(Status)
+FAILURES = frozenset(STATUSES) - {"ok", "skipped"}
+
+
+class Traffic(msgspec.Struct, frozen=True):
+    """Declared traffic of one execution, in bytes; see kbench.intent.op.Op for the meaning of each count."""
+
+    bytes_read: int = 0
+    bytes_written: int = 0
+    sectors_read: int = 0
+    sectors_written: int = 0
+    bytes_h2d: int = 0
+    bytes_d2h: int = 0
+    flops: int = 0
+    formula: str = ""
+    items: dict[str, int] = {}
+
+    @property
+    def link_bytes(self) -> int:
+        return self.bytes_h2d + self.bytes_d2h
+
+    @property
+    def useful_bytes(self) -> int:
+        """What achieved bandwidth counts: the link's bytes where the Op is a transfer, else device bytes read + written."""
+        return self.link_bytes or self.bytes_read + self.bytes_written
+
+    @property
+    def intensity(self) -> float:
+        """Arithmetic intensity, flop per useful device byte."""
+        return self.flops / max(self.bytes_read + self.bytes_written, 1)
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One output held against its reference. tolerance: "bits" or "rtol 0.002, atol 0.002"; message: "" when ok, else the first wrong
+    index with the expected and the found value, and how many are wrong."""
+
+    output: str
+    ok: bool
+    tolerance: str
+    message: str = ""
+    max_error: float | None = None
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """Seconds. center: robust centre (Hodges-Lehmann); median with a distribution-free 95 % interval [low, high]."""
+
+    center_s: float
+    median_s: float
+    low_s: float
+    high_s: float
+    min_s: float
+    max_s: float
+    n: int
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """Samples of one configuration as its clock gave them (nothing subtracted, none dropped), and their summary."""
+
+    clock: str
+    cache: str
+    samples_s: tuple[float, ...]
+    submit_s: tuple[float, ...]
+    floor_s: float
+    summary: Summary
+    note: str = ""
+
+
+class Roof(msgspec.Struct, frozen=True):
+    """A measured ceiling. kind: "copy", "read", "write", "mix 2:1", "mix 1:2", "h2d", "d2h", "h2d pageable", "d2h pageable" (bytes/s),
+    "fp32", "fp16" (flop/s), "launch", "graph node", "event sync", … (seconds). nbytes: its working set; 0 where it has none."""
+
+    kind: str
+    value: float
+    unit: str
+    nbytes: int
+    clock: str
+    cache: str
+    how: str
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """What the compiler said of the (first) kernel of a configuration."""
+
+    entry: str
+    compiler: str
+    compile_s: float
+    size_bytes: int
+    registers: int | None = None
+    spill_bytes: int | None = None
+    shared_bytes: int | None = None
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One row. The time of a row is measurement.summary.center_s.
+
+    roof: the measured ceiling of the same mix, nearest size, clock and cache state; source: hash of .cu, headers, spec and options, for resuming.
+    """
+
+    config: Config
+    status: Status
+    device: DeviceInfo
+    message: str = ""
+    traffic: Traffic = Traffic()
+    checks: tuple[Check, ...] = ()
+    measurement: Measurement | None = None
+    compiled: Compiled | None = None
+    occupancy: float | None = None
+    roof: Roof | None = None
+    source: str = ""
+    wall_s: float = 0.0
+
+    @property
+    def time_s(self) -> float | None:
+        return self.measurement.summary.center_s if self.measurement else None
+
+    @property
+    def achieved_bytes_per_s(self) -> float | None:
+        return self.traffic.useful_bytes / self.time_s if self.time_s else None
+
+    @property
+    def flops_per_s(self) -> float | None:
+        return self.traffic.flops / self.time_s if self.time_s and self.traffic.flops else None
+
+    @property
+    def of_peak(self) -> float | None:
+        """Achieved bandwidth over the device's theoretical DRAM peak; None for transfers and where no peak is known."""
+        peak, rate = self.device.peak_bytes_per_s, self.achieved_bytes_per_s
+        return rate / peak if rate and peak and not self.traffic.link_bytes else None
+
+    @property
+    def of_roof(self) -> float | None:
+        """Achieved over the measured roof. Above 1 it did not come from DRAM: shown and flagged, never hidden."""
+        rate = self.achieved_bytes_per_s
+        return rate / self.roof.value if rate and self.roof and self.roof.unit == "B/s" else None

@@ -1,0 +1,1 @@
+"""Floor 2, machine: compilers and devices. The only floor that knows what CUDA is."""

@@ -1,0 +1,102 @@
+"""What a device is to the floors above: the same few calls for a GPU and for the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from kbench.intent.op import Op
+from kbench.machine.binary import Binary, Target
+
+
+class DeviceInfo(msgspec.Struct, frozen=True):
+    """What a row must say about its device. Units are SI; None where the driver does not tell.
+
+    label: "NVIDIA H200" or "cpu (emulated)"; uid: GPU UUID or a hash of the CPU model and count;
+    peak_bytes_per_s: theoretical DRAM bandwidth; clock_hz, memory_clock_hz: maximum clocks.
+    """
+
+    kind: str
+    name: str
+    label: str
+    uid: str
+    arch: str
+    driver: str = ""
+    runtime: str = ""
+    multiprocessors: int | None = None
+    l2_bytes: int | None = None
+    memory_bytes: int | None = None
+    peak_bytes_per_s: float | None = None
+    clock_hz: float | None = None
+    memory_clock_hz: float | None = None
+    bus_bits: int | None = None
+    max_threads_per_sm: int | None = None
+    registers_per_sm: int | None = None
+    shared_bytes_per_sm: int | None = None
+    power_limit_w: float | None = None
+    ecc: bool | None = None
+    mig: bool | None = None
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Raw samples of one clock. elapsed_s: one value a launch, nothing subtracted; submit_s: host time to submit, same
+    length, empty where the clock does not separate it; floor_s: what the clock reads for an empty kernel; note: why this
+    clock, and anything a reader must know."""
+
+    clock: str
+    cache: str
+    elapsed_s: tuple[float, ...]
+    submit_s: tuple[float, ...]
+    floor_s: float
+    note: str = ""
+
+
+class Bound(Protocol):
+    """An Op bound to memory of the device: guarded copies of every array, kernels loaded, arguments checked."""
+
+    def restore(self, poison: Mapping[str, Any]) -> None:
+        """Put every array back to its initial contents, then fill outputs with poison: {output name: True | indices}."""
+
+    def run(self) -> None:
+        """Run all steps once and wait. Raises KernelFault."""
+
+    def read(self, output: str) -> Any:
+        """The output's present contents as an array of the device's xp (a copy)."""
+
+    def damaged(self) -> str | None:
+        """The first argument whose guard bytes were overwritten, in words with the byte offset; None if all are intact."""
+
+    def sample(self, count: int, *, clock: str, cache: str) -> Batch:
+        """Take `count` samples. Raises UsageError for a pair of clock and cache state that makes no sense."""
+
+    def clock(self, asked: str) -> tuple[str, str]:
+        """The clock that "auto" (or a name) means for this Op, and why. Raises UsageError where it cannot work."""
+
+    def occupancy(self) -> float | None:
+        """Theoretical occupancy of the first launch, 0..1; None where it has no meaning."""
+
+    def registers(self) -> int | None:
+        """Registers a thread of the first launch as loaded; None where unknown."""
+
+    def close(self) -> None:
+        """Free all memory."""
+
+
+class Device(Protocol):
+    info: DeviceInfo
+    xp: Any
+
+    def target(self, mode: str = "fast") -> Target:
+        """What to compile for; mode is a cpu build mode, ignored on a GPU."""
+
+    def bind(self, op: Op, binaries: Sequence[Binary | None], **options: Any) -> Bound:
+        """Copy the Op's arrays into guarded memory and load its kernels; binaries has one entry a step (None for copies).
+        options: cpu only (order, seed, strict, place, workers). Raises SpecError where arguments do not fit a kernel's parameters, MemoryError
+        where they do not fit the device."""
+
+    def close(self) -> None: ...
+
+
+OpenDevice = Callable[[str], Device]
