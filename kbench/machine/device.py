@@ -10,6 +10,10 @@ import msgspec
 from kbench.intent.op import Op
 from kbench.machine.binary import Binary, Target
 
+POISON = 0xFB
+"""The byte that poisoned outputs are filled with: a huge finite number in every float type (so that it fails every
+tolerance, and equals no NaN that a reference may hold), an unlikely integer in every other."""
+
 
 class DeviceInfo(msgspec.Struct, frozen=True):
     """What a row must say about its device. Units are SI; None where the driver does not tell.
@@ -57,7 +61,7 @@ class Bound(Protocol):
     """An Op bound to memory of the device: guarded copies of every array, kernels loaded, arguments checked."""
 
     def restore(self, poison: Mapping[str, Any]) -> None:
-        """Put every array back to its initial contents, then fill outputs with poison: {output name: True | indices}."""
+        """Put every array back to its initial contents, then fill outputs with POISON bytes: {output name: True | indices}."""
 
     def run(self) -> None:
         """Run all steps once and wait. Raises KernelFault."""
@@ -69,7 +73,8 @@ class Bound(Protocol):
         """The first argument whose guard bytes were overwritten, in words with the byte offset; None if all are intact."""
 
     def sample(self, count: int, *, clock: str, cache: str) -> Batch:
-        """Take `count` samples. Raises UsageError for a pair of clock and cache state that makes no sense."""
+        """Take `count` samples, running the steps exactly `count` times: what the last run wrote is checked. Raises
+        UsageError for a pair of clock and cache state that makes no sense."""
 
     def clock(self, asked: str) -> tuple[str, str]:
         """The clock that "auto" (or a name) means for this Op, and why. Raises UsageError where it cannot work."""
