@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import msgspec
 
 from kbench.intent.config import Config
+from kbench.intent.traffic import Traffic
 from kbench.machine.device import DeviceInfo
 
 Status = Literal["ok", "skipped", "spec_failed", "build_failed", "incorrect", "out_of_memory", "crashed", "timed_out"]
@@ -14,36 +15,9 @@ STATUSES: tuple[str, ...] = get_args(Status)
 FAILURES = frozenset(STATUSES) - {"ok", "skipped"}
 
 
-class Traffic(msgspec.Struct, frozen=True):
-    """Declared traffic of one execution, in bytes; see kbench.intent.op.Op for the meaning of each count."""
-
-    bytes_read: int = 0
-    bytes_written: int = 0
-    sectors_read: int = 0
-    sectors_written: int = 0
-    bytes_h2d: int = 0
-    bytes_d2h: int = 0
-    flops: int = 0
-    formula: str = ""
-    items: dict[str, int] = {}
-
-    @property
-    def link_bytes(self) -> int:
-        return self.bytes_h2d + self.bytes_d2h
-
-    @property
-    def useful_bytes(self) -> int:
-        """What achieved bandwidth counts: the link's bytes where the Op is a transfer, else device bytes read + written."""
-        return self.link_bytes or self.bytes_read + self.bytes_written
-
-    @property
-    def intensity(self) -> float:
-        """Arithmetic intensity, flop per useful device byte."""
-        return self.flops / max(self.bytes_read + self.bytes_written, 1)
-
-
 class Check(msgspec.Struct, frozen=True):
-    """One output held against its reference. tolerance: "bits" or "rtol 0.002, atol 0.002"; message: "" when ok, else the first wrong
+    """One output held against its reference. tolerance: "bits" or "rtol 0.002, atol 0.002"; message: "" when ok, else
+    the first wrong
     index with the expected and the found value, and how many are wrong."""
 
     output: str
@@ -54,7 +28,9 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Seconds. center: robust centre (Hodges-Lehmann); median with a distribution-free 95 % interval [low, high]."""
+    """Seconds. center: robust centre (Hodges-Lehmann); median with a distribution-free 95 % interval [low, high];
+    precision: half-width of
+    the centre's own 95 % interval over the centre, None below 6 samples."""
 
     center_s: float
     median_s: float
@@ -63,6 +39,7 @@ class Summary(msgspec.Struct, frozen=True):
     min_s: float
     max_s: float
     n: int
+    precision: float | None = None
 
 
 class Measurement(msgspec.Struct, frozen=True):
@@ -78,8 +55,10 @@ class Measurement(msgspec.Struct, frozen=True):
 
 
 class Roof(msgspec.Struct, frozen=True):
-    """A measured ceiling. kind: "copy", "read", "write", "mix 2:1", "mix 1:2", "h2d", "d2h", "h2d pageable", "d2h pageable" (bytes/s),
-    "fp32", "fp16" (flop/s), "launch", "graph node", "event sync", … (seconds). nbytes: its working set; 0 where it has none."""
+    """A measured ceiling. kind: "copy", "read", "write", "mix 2:1", "mix 1:2", "h2d", "d2h", "h2d pageable", "d2h
+    pageable" (bytes/s),
+    "fp32", "fp16" (flop/s), "launch", "graph node", "event sync", … (seconds).
+    nbytes: its working set; 0 where it has none."""
 
     kind: str
     value: float
@@ -105,7 +84,8 @@ class Compiled(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """One row. The time of a row is measurement.summary.center_s.
 
-    roof: the measured ceiling of the same mix, nearest size, clock and cache state; source: hash of .cu, headers, spec and options, for resuming.
+    roof: the measured ceiling of the same mix, nearest size, clock and cache state; source: hash of .cu, headers,
+    spec and options, for resuming.
     """
 
     config: Config

@@ -139,7 +139,8 @@ Step = Launch | Copy | CopyBatch | Call
 class Op:
     """One or more steps timed as a whole, from the first start to the last end.
 
-    bytes_read, bytes_written: useful device bytes, each distinct byte once. sectors_read, sectors_written: bytes in whole
+    bytes_read, bytes_written: useful device bytes, each distinct byte once. sectors_read, sectors_written: bytes in
+    whole
     32-byte sectors (default: the useful bytes rounded up). bytes_h2d, bytes_d2h: over the host link, one way each.
     items: what it handles, for rates ({"tokens": 4096}). formula: the byte count in words, evaluated by a test.
     """

@@ -17,7 +17,8 @@ from kbench.machine.source import digest
 
 
 class BuildRequest(msgspec.Struct, frozen=True):
-    """One instantiation: a source file, a C++ name expression in it, what to compile for, compiler options and -D defines."""
+    """One instantiation: a source file, a C++ name expression in it, what to compile for, compiler options and -D
+    defines."""
 
     source: str
     entry: str
@@ -32,7 +33,8 @@ def cache_dir() -> Path:
 
 
 def _compiler(target: Target) -> ModuleType:
-    """The module that compiles for a target: `identity(target)` names compiler and version, `compile(request, folder, key)` returns a Binary
+    """The module that compiles for a target: `identity(target)` names compiler and version, `compile(request, folder,
+    key)` returns a Binary
     whose file lies in `folder`; both raise BuildError."""
     if target.device == "cuda":
         from kbench.machine.cuda import nvrtc
@@ -63,11 +65,11 @@ def build(request: BuildRequest) -> Binary:
             final = home / key
             final.mkdir(exist_ok=True)
             for file in Path(scratch).iterdir():
-                os.replace(file, final / file.name)
+                file.replace(final / file.name)
             binary = msgspec.structs.replace(binary, path=str(final / Path(binary.path).name))
             partial = final / f"binary.json.{os.getpid()}"
             partial.write_bytes(msgspec.json.encode(binary))
-            os.replace(partial, meta)
+            partial.replace(meta)
     except OSError as error:
         raise BuildError(f"cannot write the compile cache in {home}: {error.strerror} (set XDG_CACHE_HOME)") from error
     return binary
@@ -76,7 +78,8 @@ def build(request: BuildRequest) -> Binary:
 def build_all(
     requests: Iterable[BuildRequest], threads: int | None = None
 ) -> Iterator[tuple[BuildRequest, Binary | KbenchError]]:
-    """Build many in parallel threads; yields each request with its Binary, or with the error that it raised, in order."""
+    """Build many in parallel threads; yields each request with its Binary, or with the error that it raised, in
+    order."""
 
     def attempt(request: BuildRequest) -> Binary | KbenchError:
         try:

@@ -46,7 +46,8 @@ class DeviceInfo(msgspec.Struct, frozen=True):
 
 class Batch(msgspec.Struct, frozen=True):
     """Raw samples of one clock. elapsed_s: one value a launch, nothing subtracted; submit_s: host time to submit, same
-    length, empty where the clock does not separate it; floor_s: what the clock reads for an empty kernel; note: why this
+    length, empty where the clock does not separate it; floor_s: what the clock reads for an empty kernel; note: why
+    this
     clock, and anything a reader must know."""
 
     clock: str
@@ -61,7 +62,8 @@ class Bound(Protocol):
     """An Op bound to memory of the device: guarded copies of every array, kernels loaded, arguments checked."""
 
     def restore(self, poison: Mapping[str, Any]) -> None:
-        """Put every array back to its initial contents, then fill outputs with POISON bytes: {output name: True | indices}."""
+        """Put every array back to its initial contents, then fill outputs with POISON bytes: {output name: True |
+        indices}."""
 
     def run(self) -> None:
         """Run all steps once and wait. Raises KernelFault."""
@@ -70,7 +72,8 @@ class Bound(Protocol):
         """The output's present contents as an array of the device's xp (a copy)."""
 
     def damaged(self) -> str | None:
-        """The first argument whose guard bytes were overwritten, in words with the byte offset; None if all are intact."""
+        """The first argument whose guard bytes were overwritten, in words with the byte offset; None if all are
+        intact."""
 
     def sample(self, count: int, *, clock: str, cache: str) -> Batch:
         """Take `count` samples, running the steps exactly `count` times: what the last run wrote is checked. Raises
@@ -97,8 +100,10 @@ class Device(Protocol):
         """What to compile for; mode is a cpu build mode, ignored on a GPU."""
 
     def bind(self, op: Op, binaries: Sequence[Binary | None], **options: Any) -> Bound:
-        """Copy the Op's arrays into guarded memory and load its kernels; binaries has one entry a step (None for copies).
-        options: cpu only (order, seed, strict, place, workers). Raises SpecError where arguments do not fit a kernel's parameters, MemoryError
+        """Copy the Op's arrays into guarded memory and load its kernels; binaries has one entry a step (None for
+        copies).
+        options: cpu only (order, seed, strict, place, workers). Raises SpecError where arguments do not fit a
+        kernel's parameters, MemoryError
         where they do not fit the device."""
 
     def close(self) -> None: ...

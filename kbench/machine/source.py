@@ -15,7 +15,8 @@ _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"]+)[>"]', re.MULTIL
 
 @cache
 def bundled(folder: str) -> Path:
-    """A folder that ships with kbench ("kernels_cu" or "suites"): beside the package in a checkout, inside it in a wheel."""
+    """A folder that ships with kbench ("kernels_cu" or "suites"): beside the package in a checkout, inside it in a
+    wheel."""
     package = Path(__file__).resolve().parent.parent
     inside = package / folder
     return inside if inside.is_dir() else package.parent / folder
@@ -47,7 +48,8 @@ def closure(source: Path) -> dict[str, bytes]:
 
 
 def digest(source: Path, *parts: str) -> str:
-    """A hash of everything that `closure` sees, and of `parts`. Paths do not enter it, so a moved tree keeps its cache."""
+    """A hash of everything that `closure` sees, and of `parts`. Paths do not enter it, so a moved tree keeps its
+    cache."""
     return hash_of([*sorted(closure(source).values()), *(p.encode() for p in parts)])
 
 

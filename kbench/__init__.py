@@ -1,0 +1,34 @@
+"""kbench: benchmark and profile GPU kernels written as raw CUDA C++ files.
+
+What a spec needs is importable from here; nothing heavy is loaded until it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kbench.intent.numbers import cdiv, decode, encode, host, sectors, to_numpy
+    from kbench.intent.op import Call, Copy, CopyBatch, HostArray, Launch, Op, Out, Pointers, Skip
+    from kbench.intent.spec import Kernel, kernel
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "kbench.intent.numbers": ("cdiv", "decode", "encode", "host", "sectors", "to_numpy"),
+    "kbench.intent.op": ("Call", "Copy", "CopyBatch", "HostArray", "Launch", "Op", "Out", "Pointers", "Skip"),
+    "kbench.intent.spec": ("Kernel", "kernel"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Call", "Copy", "CopyBatch", "HostArray", "Kernel", "Launch", "Op", "Out", "Pointers", "Skip",
+    "cdiv", "decode", "encode", "host", "kernel", "sectors", "to_numpy",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'kbench' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

@@ -1,0 +1,177 @@
+"""From a selection to a list of configurations, each called once with arrays that occupy no memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from kbench.errors import SpecError, UsageError
+from kbench.intent.config import Config
+from kbench.intent.method import Method
+from kbench.intent.op import Call, Copy, CopyBatch, HostArray, Launch, Op, Out, Pointers, Skip, as_out
+from kbench.intent.spec import Kernel
+from kbench.intent.suite import Suite
+from kbench.intent.traffic import Traffic, traffic_of
+
+
+class Instantiation(msgspec.Struct, frozen=True):
+    """What one launch needs compiled: a source file, a C++ name expression, compiler options, defines."""
+
+    source: str
+    entry: str
+    options: tuple[str, ...] = ()
+    defines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One configuration, planned. instantiations: one for each step, None for copies and calls.
+
+    footprint: bytes of the distinct arrays it touches. status other than "ok" carries its reason in message.
+    """
+
+    config: Config
+    kernel: Kernel
+    status: Literal["ok", "skipped", "spec_failed"]
+    message: str = ""
+    traffic: Traffic = Traffic()
+    footprint: int = 0
+    instantiations: tuple[Instantiation | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A kernel with axis values that replace its defaults, and how to measure it."""
+
+    kernel: Kernel
+    axes: Mapping[str, Any]
+    cache: tuple[str, ...] = ("cold",)
+    clock: tuple[str, ...] = ("auto",)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will run, in order, and how."""
+
+    configs: tuple[Planned, ...]
+    method: Method
+    title: str = ""
+
+
+CACHES = ("cold", "warm")
+CLOCKS = ("auto", "events", "host")
+
+
+def select(
+    kernels: Iterable[Kernel],
+    axes: Mapping[str, Any],
+    cache: Sequence[str] = ("cold",),
+    clock: Sequence[str] = ("auto",),
+) -> list[Selection]:
+    """Selections of several kernels; an axis override applies to the kernels that have the axis.
+
+    Raises UsageError for an axis that none of them has, and for an unknown cache state or clock.
+    """
+    chosen = list(kernels)
+    for name in axes:
+        if not any(name in k.axes for k in chosen):
+            if len(chosen) == 1:
+                chosen[0].configs({name: axes[name]})
+            raise UsageError(f"none of {', '.join(k.name for k in chosen)} has an axis {name!r}")
+    for value, known, what in [*((c, CACHES, "cache state") for c in cache), *((c, CLOCKS, "clock") for c in clock)]:
+        if value not in known:
+            raise UsageError(f"unknown {what} {value!r} (known: {', '.join(known)})")
+    return [Selection(k, {n: v for n, v in axes.items() if n in k.axes}, tuple(cache), tuple(clock)) for k in chosen]
+
+
+def select_suite(
+    suite: Suite, pick: Callable[[Iterable[str]], list[Kernel]], axes: Mapping[str, Any]
+) -> list[Selection]:
+    """Selections of a suite; `pick` finds kernels by name (Catalog.pick); `axes` override the suite's own."""
+    found = []
+    for run in suite.run:
+        (one,) = select(pick([run.kernel]), run.axes, run.cache, run.clock)
+        own = {n: v for n, v in axes.items() if n in one.kernel.axes}
+        found.append(Selection(one.kernel, {**one.axes, **own}, one.cache, one.clock))
+    return found
+
+
+def make_plan(selections: Iterable[Selection], method: Method, *, device: str, title: str = "") -> Plan:
+    """Plan every configuration of the selections; a configuration that several of them name is planned once.
+
+    device: "cuda" or "cpu"; on the cpu configurations above method.max_bytes are skipped. Raises UsageError for an
+    unknown axis or value and for a selection without configurations.
+    """
+    planned: dict[str, Planned] = {}
+    for selection in selections:
+        for config in selection.kernel.configs(selection.axes, selection.cache, selection.clock):
+            if config.id not in planned:
+                planned[config.id] = _plan_one(selection.kernel, config, method, device)
+    if not planned:
+        raise UsageError("the selection is empty: no configuration matches")
+    return Plan(tuple(planned.values()), method, title)
+
+
+def _plan_one(kernel: Kernel, config: Config, method: Method, device: str) -> Planned:
+    from kbench.intent.shapes import ShapeRng, ShapeXp
+
+    try:
+        op = kernel.op(ShapeXp(), ShapeRng(), config)
+        needed = instantiations(kernel, config, op)
+    except Skip as reason:
+        return Planned(config, kernel, "skipped", str(reason))
+    except SpecError as error:
+        return Planned(config, kernel, "spec_failed", str(error))
+    except MemoryError:
+        return Planned(config, kernel, "spec_failed", "the spec allocates real memory while it is being planned")
+    traffic, footprint = traffic_of(op), _footprint(op)
+    if device == "cpu" and max(traffic.useful_bytes, footprint) > method.max_bytes:
+        size = max(traffic.useful_bytes, footprint) / 2**20
+        why = f"too large for the cpu: {size:.0f} MiB (--max-bytes {method.max_bytes / 2**20:.0f} MiB)"
+        return Planned(config, kernel, "skipped", why, traffic, footprint)
+    return Planned(config, kernel, "ok", "", traffic, footprint, needed)
+
+
+def instantiations(kernel: Kernel, config: Config, op: Op) -> tuple[Instantiation | None, ...]:
+    """What each step of an Op needs compiled. Raises SpecError."""
+    if not any(isinstance(step, Launch) for step in op.steps):
+        return (None,) * len(op.steps)
+    options, defines = kernel.options_of(config), kernel.defines_of(config)
+    return tuple(
+        Instantiation(str(kernel.source), kernel.entry_of(config, step.entry), options, defines)
+        if isinstance(step, Launch)
+        else None
+        for step in op.steps
+    )
+
+
+def operands(op: Op) -> Iterable[Any]:
+    """Every array that an Op touches, outputs included; values that are not arrays are left out."""
+    for step in op.steps:
+        if isinstance(step, Launch | Call):
+            for arg in step.args:
+                yield from arg.arrays if isinstance(arg, Pointers) else (arg,)
+        elif isinstance(step, Copy):
+            yield from (step.dst, step.src)
+        elif isinstance(step, CopyBatch):
+            for pair in step.pairs:
+                yield from pair
+    yield from (as_out(out).array for out in op.outputs.values())
+
+
+def _footprint(op: Op) -> int:
+    """Bytes of the distinct arrays; views of one array count once."""
+    largest: dict[int, int] = {}
+    for operand in operands(op):
+        array = operand.array if isinstance(operand, HostArray | Out) else operand
+        if not hasattr(array, "nbytes") or not getattr(array, "shape", ()):
+            continue
+        root, nbytes = array, int(array.nbytes)
+        while getattr(root, "base", None) is not None and hasattr(root.base, "nbytes"):
+            root = root.base
+            nbytes = max(nbytes, int(root.nbytes))
+        largest[id(root)] = max(largest.get(id(root), 0), nbytes)
+    return sum(largest.values())

@@ -1,0 +1,178 @@
+"""A kernel as its author describes it: a .cu file, the axes it is swept over, and a function that makes one Op."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kbench.errors import SpecError, UsageError, did_you_mean
+from kbench.intent.axes import override, parse_values
+from kbench.intent.config import Config, Value
+from kbench.intent.dtypes import DType
+from kbench.intent.op import Op, Skip, as_op
+
+DEFAULT_TUNING = ("threads", "variant", "vec")
+MEASURING = ("cache", "clock")
+Texts = Sequence[str] | Callable[..., Sequence[str]]
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """One kernel under test. Made by the `kernel` decorator.
+
+    axes: every axis with its default values, in declared order. tuning: those that are being chosen.
+    baselines: values of the `variant` axis that are no kernels of the .cu file.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    source: Path
+    spec_path: Path
+    entry: str | Callable[..., str]
+    axes: Mapping[str, tuple[Value, ...]]
+    tuning: tuple[str, ...]
+    baselines: tuple[str, ...]
+    options: Texts
+    defines: Texts
+    summary: str
+
+    def configs(
+        self, overrides: Mapping[str, Any], cache: Sequence[str] = ("cold",), clock: Sequence[str] = ("auto",)
+    ) -> list[Config]:
+        """Every combination of axis values, problem by problem. Raises UsageError for an unknown axis or value."""
+        for name in overrides:
+            if name not in self.axes:
+                raise UsageError(f"kernel {self.name} has no axis {name!r}{did_you_mean(name, self.axes)}")
+        values = {n: override(n, d, overrides[n]) if n in overrides else d for n, d in self.axes.items()}
+        order = [n for n in values if n not in self.tuning] + [n for n in values if n in self.tuning]
+        found: dict[str, Config] = {}
+        for point in itertools.product(*(values[n] for n in order)):
+            axes = self._applicable(dict(zip(order, point, strict=True)))
+            for how in itertools.product(cache, clock):
+                config = Config(self.name, axes, tuple(n for n in self.tuning if n in axes), *how)
+                found.setdefault(config.id, config)
+        return list(found.values())
+
+    def _applicable(self, axes: dict[str, Value]) -> dict[str, Value]:
+        """A baseline has no thread-block size or vector width: its other tuning axes go."""
+        if axes.get("variant") not in self.baselines:
+            return axes
+        return {n: v for n, v in axes.items() if n == "variant" or n not in self.tuning}
+
+    def op(self, xp: Any, rng: Any, config: Config) -> Op:
+        """Call the spec. Raises Skip, MemoryError, or SpecError naming the file and line that raised."""
+        axes = {n: _typed(n, config.axes[n]) if n in config.axes else None for n in self.axes}
+        try:
+            return as_op(self.function(xp, rng, **axes))
+        except (Skip, MemoryError):
+            raise
+        except SpecError as error:
+            raise SpecError(f"{self._where(error)}: {error}") from error
+        except Exception as error:
+            raise SpecError(f"{self._where(error)}: {type(error).__name__}: {error}") from error
+
+    def _where(self, error: BaseException) -> str:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == self.spec_path]
+        line = frames[-1].lineno if frames else self.function.__code__.co_firstlineno
+        return f"{self.spec_path}:{line}"
+
+    def _words(self, config: Config) -> dict[str, Any]:
+        return {n: _typed(n, v) for n, v in config.axes.items()}
+
+    def entry_of(self, config: Config, given: str | None = None) -> str:
+        """The C++ name expression of a launch: `given` or the kernel's own, with axis values filled in. Raises
+        SpecError."""
+        template = given if given is not None else self.entry
+        words = self._words(config)
+        try:
+            if callable(template):
+                return template(**words)
+            return template.format(**{n: _in_cpp(v) for n, v in words.items()})
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise SpecError(f"{self.spec_path}: entry of {config.id}: {type(error).__name__}: {error}") from error
+
+    def options_of(self, config: Config) -> tuple[str, ...]:
+        return self._texts(self.options, config)
+
+    def defines_of(self, config: Config) -> tuple[str, ...]:
+        return self._texts(self.defines, config)
+
+    def _texts(self, given: Texts, config: Config) -> tuple[str, ...]:
+        words = self._words(config)
+        if callable(given):
+            return tuple(given(**words))
+        return tuple(text.format(**{n: _in_cpp(v) for n, v in words.items()}) for text in given)
+
+
+def _typed(name: str, value: Value) -> Value:
+    """Configs that came through JSON hold plain strings: dtype axes become DType again."""
+    return DType(value) if name.endswith("dtype") and isinstance(value, str) else value
+
+
+def _in_cpp(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.cpp if isinstance(value, DType) else str(value)
+
+
+def kernel(
+    source: str,
+    *,
+    entry: str | Callable[..., str],
+    axes: Mapping[str, Any],
+    tuning: Sequence[str] | None = None,
+    baselines: Sequence[str] = (),
+    options: Texts = (),
+    defines: Texts = (),
+) -> Callable[[Callable[..., Any]], Kernel]:
+    """Turn a function `spec(xp, rng, *, axis, …) -> Launch | Op` into a Kernel.
+
+    source: the .cu file, beside the spec. entry: a C++ name expression with {axis} fields (dtype axes become C++
+    types),
+    or a callable of the axes. axes: default values, see kbench.intent.axes. tuning: the axes that are being chosen
+    (default: those of
+    threads, variant, vec that exist); all others state the problem. baselines: variants that are no kernels. options,
+    defines: compiler
+    options and NAME=VALUE defines, with {axis} fields, or callables. Raises SpecError where these do not fit together.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Kernel:
+        path = Path(function.__code__.co_filename).resolve()
+        where = f"{path}:{function.__code__.co_firstlineno}: kernel {function.__name__}"
+        try:
+            parsed = {name: parse_values(name, values) for name, values in axes.items()}
+        except UsageError as error:
+            raise SpecError(f"{where}: {error}") from error
+        chosen = tuple(tuning) if tuning is not None else tuple(n for n in DEFAULT_TUNING if n in parsed)
+        _validate(where, function, parsed, chosen, baselines)
+        summary = (inspect.getdoc(function) or function.__globals__.get("__doc__") or "").split("\n")[0]
+        return Kernel(
+            name=function.__name__, function=function, source=path.parent / source, spec_path=path, entry=entry,
+            axes=parsed, tuning=chosen, baselines=tuple(baselines), options=options, defines=defines, summary=summary,
+        )  # fmt: skip
+
+    return decorate
+
+
+def _validate(
+    where: str, function: Callable[..., Any], axes: Mapping[str, Any], tuning: Sequence[str], baselines: Sequence[str]
+) -> None:
+    for name in axes:
+        if name in MEASURING or not name.isidentifier():
+            raise SpecError(f"{where}: {name!r} cannot be an axis: it is a measuring axis or no identifier")
+    for name in tuning:
+        if name not in axes:
+            raise SpecError(f"{where}: tuning names an axis that does not exist: {name!r}{did_you_mean(name, axes)}")
+    for name in baselines:
+        if name not in axes.get("variant", ()):
+            raise SpecError(f"{where}: baseline {name!r} is no value of the variant axis")
+    wanted = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    if sorted(wanted) != sorted(axes):
+        odd = sorted(set(wanted) ^ set(axes))[0]
+        side = "is an axis but no parameter" if odd in axes else "is a parameter but no axis"
+        raise SpecError(f"{where}: {odd!r} {side} of the function (they come after `*`)")
