@@ -21,7 +21,7 @@ from kbench.intent.dtypes import DType
 
 _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _NUMBER = re.compile(r"([+-]?\d[\d_]*)(?:\^(\d+)|(KiB|MiB|GiB))?")
-_RANGE = re.compile(r"(?P<first>[^.:]+)\.\.(?P<last>[^.:]+?)(?::(?P<factor>x?)(?P<step>[^:]+))?")
+_RANGE = re.compile(r"(?P<first>[^:]+?)\.\.(?P<last>[^:]+?)(?::(?P<factor>x?)(?P<step>[^:]+))?")
 MOST_VALUES = 10_000
 
 
@@ -47,12 +47,13 @@ def override(name: str, declared: Sequence[Value], given: Any) -> tuple[Value, .
     values = parse_values(name, given)
     family = _family(declared[0])
     for value in values:
+        if family == "integer" and _family(value) == "number":
+            raise UsageError(f"axis {name} takes integers, got {value!r}")
         if _family(value) != family:
-            raise UsageError(f"axis {name} takes a {family} such as {declared[0]}, got {value!r}")
+            article = "an" if family == "integer" else "a"
+            raise UsageError(f"axis {name} takes {article} {family} such as {declared[0]}, got {value!r}")
         if family == "name" and value not in declared:
             raise UsageError(f"axis {name} has no value {value!r}{did_you_mean(str(value), map(str, declared))}")
-        if family == "integer" and not isinstance(value, int):
-            raise UsageError(f"axis {name} takes integers, got {value!r}")
     return values
 
 
