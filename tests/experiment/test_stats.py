@@ -1,0 +1,112 @@
+"""The estimators against brute force, SciPy, and the properties that they must have."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats as oracle
+
+from kbench.experiment.stats import center, half_width, median_rank, summarise
+
+samples = st.lists(st.floats(1e-9, 1e3), min_size=1, max_size=60)
+
+
+def walsh(x: list[float]) -> list[float]:
+    return [(a + b) / 2 for a, b in itertools.combinations_with_replacement(x, 2)]
+
+
+@given(samples)
+def test_the_center_is_the_median_of_pairwise_means(x: list[float]) -> None:
+    assert center(x).value == pytest.approx(statistics.median(walsh(x)), rel=1e-12)
+
+
+@given(samples, st.floats(0.01, 100), st.floats(0, 10))
+def test_scaling_and_shifting_the_samples_scales_and_shifts_the_center(x: list[float], a: float, b: float) -> None:
+    moved = center([a * v + b for v in x])
+    assert moved.value == pytest.approx(a * center(x).value + b, rel=1e-9)
+    assert moved.low <= moved.value <= moved.high
+
+
+@given(samples, st.randoms())
+def test_order_does_not_matter_and_the_interval_holds_the_median(x: list[float], random: object) -> None:
+    s = summarise(x)
+    assert s == summarise(sorted(x))
+    assert s.min_s <= s.low_s <= s.median_s <= s.high_s <= s.max_s
+    assert s.n == len(x)
+
+
+@pytest.mark.parametrize("n", [6, 9, 20, 57, 200])
+def test_the_interval_of_the_median_is_the_one_of_scipy(n: int) -> None:
+    x = np.random.default_rng(n).lognormal(size=n)
+    found = oracle.quantile_test(x, p=0.5).confidence_interval(0.95)
+    s = summarise(list(x))
+    assert (s.low_s, s.high_s) == (found.low, found.high)
+
+
+@pytest.mark.parametrize("n", range(1, 40))
+def test_the_rank_has_the_coverage_it_claims(n: int) -> None:
+    k = median_rank(n)
+    covered = 1 - 2 * oracle.binom.cdf(k - 1, n, 0.5)
+    assert covered >= 0.95 or k == 0
+    assert 1 - 2 * oracle.binom.cdf(k, n, 0.5) < 0.95
+
+
+def test_the_interval_of_the_center_covers_it_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(1)
+    draws = rng.standard_t(3, size=(1000, 40)) + 5
+    covered = sum(found.low <= 5 <= found.high for found in (center(list(row)) for row in draws))
+    assert 0.93 <= covered / 1000 <= 0.975
+
+
+def test_the_interval_is_the_one_that_the_signed_rank_test_does_not_reject() -> None:
+    x = np.random.default_rng(4).normal(10, 1, 30)
+    found = center(list(x))
+    eps = 1e-6
+    for inside, outside in ((found.low + eps, found.low - eps), (found.high - eps, found.high + eps)):
+        p = [oracle.wilcoxon(x - edge, method="approx").pvalue for edge in (inside, outside)]
+        assert p[0] > p[1]
+        assert p[1] == pytest.approx(0.05, abs=0.01)
+
+
+def test_outliers_do_not_move_the_center_but_stay_in_the_summary() -> None:
+    x = [1.0 + 1e-4 * i for i in range(30)] + [50.0] * 4
+    s = summarise(x)
+    assert s.center_s < 1.01
+    assert s.max_s == 50.0
+    assert s.n == 34
+
+
+def test_many_samples_are_thinned_without_moving_the_center() -> None:
+    x = list(np.random.default_rng(2).lognormal(0, 0.1, 1200))
+    thin, exact = center(x), statistics.median(walsh(x))
+    assert thin.value == pytest.approx(exact, rel=2e-4)
+    small = center(x[:300])
+    assert thin.high - thin.low < 0.75 * (small.high - small.low)
+
+
+def test_a_tick_keeps_identical_samples_from_looking_certain() -> None:
+    tick = 32e-9
+    x = [1.376e-6] * 99 + [1.376e-6 + tick]
+    assert half_width(x) == pytest.approx(tick / math.sqrt(12 * 100) / 1.376e-6, rel=1e-6)
+
+
+@settings(max_examples=30)
+@given(st.integers(7, 100))
+def test_more_of_the_same_samples_narrow_the_interval(n: int) -> None:
+    x = list(np.random.default_rng(n).normal(100, 1, n))
+    assert half_width(x * 3) < half_width(x)
+
+
+def test_too_few_or_broken_samples_are_refused_or_uncertain() -> None:
+    for bad in ([], [1.0, math.nan], [math.inf]):
+        with pytest.raises(ValueError, match="at least one sample"):
+            summarise(bad)
+    assert half_width([1.0] * 5) == math.inf
+    s = summarise([2.0, 1.0])
+    assert (s.low_s, s.high_s, s.precision) == (1.0, 2.0, None)
