@@ -1,0 +1,50 @@
+"""Which rows a reader asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kbench.experiment.result import Result
+from kbench.intent.config import Value, format_value
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Every part that is given must hold; an empty part lets everything through.
+
+    kernels, statuses: names. configs: configuration ids or the beginnings of their keys. runs: run ids.
+    devices: kinds ("cuda", "cpu"), uids or labels. axes: {axis: the values wanted}, compared as they are printed.
+    """
+
+    kernels: Sequence[str] = ()
+    statuses: Sequence[str] = ()
+    configs: Sequence[str] = ()
+    devices: Sequence[str] = ()
+    runs: Sequence[int] = ()
+    axes: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+
+    def sql(self) -> tuple[str, list[Any]]:
+        """The part that SQL decides: text that begins with " AND " (or nothing), and the values of its marks."""
+        parts: list[str] = []
+        values: list[Any] = []
+        for column, wanted in (("kernel", self.kernels), ("status", self.statuses), ("run", self.runs)):
+            if wanted:
+                parts.append(f"{column} IN ({', '.join('?' * len(wanted))})")
+                values += wanted
+        if self.devices:
+            one = "? IN (device_kind, device_uid, device_label)"
+            parts.append(f"({' OR '.join([one] * len(self.devices))})")
+            values += self.devices
+        if self.configs:
+            parts.append(f"({' OR '.join(['config = ? OR substr(key, 1, length(?)) = ?'] * len(self.configs))})")
+            values += [word for config in self.configs for word in (config, config, config)]
+        return "".join(f" AND {part}" for part in parts), values
+
+    def takes(self, result: Result) -> bool:
+        """The part that is decided on the values themselves."""
+        return all(
+            name in result.config.axes and format_value(result.config.axes[name]) in {format_value(v) for v in wanted}
+            for name, wanted in self.axes.items()
+        )

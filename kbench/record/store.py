@@ -1,0 +1,223 @@
+"""The store: one SQLite file with a row for every result, each committed before the next is measured.
+
+With its rollback journal and full synchronisation a file survives `kill -9` at any moment, and can be read while a
+sweep writes.
+The columns are for people with an SQL prompt; `body` holds the whole Result, and is what kbench itself reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from kbench.errors import StoreError
+from kbench.experiment.result import Result
+from kbench.record.environment import Environment, now_utc
+from kbench.record.filter import Filter
+from kbench.record.format import MOVE_AWAY, prepare, translated
+
+# A row that ended like this says nothing about the next attempt: it is measured again on resuming.
+TRANSIENT = frozenset({"crashed", "timed_out", "out_of_memory"})
+
+_BUSY_S = 15.0
+
+_T = TypeVar("_T")
+
+
+class KernelNote(msgspec.Struct, frozen=True):
+    """What a reader of results wants to know of a kernel when its files are not at hand. doc: the first line of its
+    docstring; variants: in the order of its axis (the first is the naive one unless one has that name); baselines: the
+    variants that are not kernels of its own."""
+
+    doc: str = ""
+    variants: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One invocation. started, finished: ISO 8601 in UTC; finished is None for one that was killed or still goes on."""
+
+    id: int
+    started: str
+    finished: str | None
+    environment: Environment
+    notes: dict[str, KernelNote]
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A result and its place in the store. id grows with time; added: ISO 8601 in UTC."""
+
+    id: int
+    run: int
+    key: str
+    added: str
+    result: Result
+
+
+class Store:
+    """An open store. Use `Store.open`; usable as a context manager, and from several threads."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, readonly: bool) -> None:
+        self.path = path
+        self.readonly = readonly
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: str | Path, readonly: bool = False) -> Self:
+        """Open the store, and create it where there is none (never when readonly). Raises StoreError."""
+        path = Path(path)
+        if readonly and not path.is_file():
+            raise StoreError(f"no store at {path}: `kbench sweep` makes one, --db or KBENCH_DB names another")
+        if not readonly and not path.parent.is_dir():
+            raise StoreError(f"cannot make the store {path}: the folder {path.parent} does not exist")
+        with translated(path):
+            # A reader opens for writing too where it may: only so can it roll back what a killed sweep left unfinished.
+            mode = "rw" if readonly else "rwc"
+            uri = f"{path.absolute().as_uri()}?mode={mode}"
+            connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            with translated(path):
+                prepare(connection, path, readonly)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(path, connection, readonly)
+
+    def begin(self, environment: Environment, notes: Mapping[str, KernelNote] | None = None) -> int:
+        """Record a new invocation; returns the run id that `add` takes."""
+        row = (uuid.uuid4().hex, now_utc(), _json(environment.argv), _json(environment), _json(dict(notes or {})))
+        with translated(self.path):
+            cursor = self._connection.execute(
+                "INSERT INTO runs (uid, started, argv, environment, notes) VALUES (?, ?, ?, ?, ?)", row
+            )
+        return int(cursor.lastrowid or 0)
+
+    def finish(self, run: int) -> None:
+        """Mark the invocation as ended in order (Ctrl-C included)."""
+        with translated(self.path):
+            self._connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (now_utc(), run))
+
+    def add(self, run: int, result: Result, key: str | None = None) -> None:
+        """Write one result and commit it. The same result of the same run is kept once, however often it is added."""
+        values = _columns(run, result, key or result.config.digest[:8])
+        names = ", ".join(values)
+        marks = ", ".join("?" for _ in values)
+        with translated(self.path):
+            self._connection.execute(
+                f"INSERT INTO results ({names}) VALUES ({marks}) ON CONFLICT (uid) DO NOTHING", tuple(values.values())
+            )
+
+    def latest(self, filter: Filter | None = None) -> list[Stored]:
+        """The newest row of each configuration on each device that the filter lets through, oldest first."""
+        where, values = (filter or Filter()).sql()
+        newest = "id IN (SELECT max(id) FROM results GROUP BY config, device_uid)"
+        found = self._stored(f"WHERE {newest}{where} ORDER BY id", values)
+        return [row for row in found if filter is None or filter.takes(row.result)]
+
+    def history(self, config: str, device_uid: str) -> list[Stored]:
+        """All rows of one configuration on one device, oldest first."""
+        return self._stored("WHERE config = ? AND device_uid = ? ORDER BY id", (config, device_uid))
+
+    def done(self, device_uid: str, driver: str | None = None) -> set[tuple[str, str]]:
+        """(configuration id, source hash) of what need not run again on this device (and driver, where one is given).
+
+        Judged by the newest row of each configuration and source: a failure that would come back is done, one that may
+        not (TRANSIENT) is not, and neither is a row whose source is unknown.
+        """
+        query = """
+            SELECT config, source, status FROM results WHERE id IN
+                (SELECT max(id) FROM results WHERE device_uid = ? AND (? IS NULL OR driver = ?) GROUP BY config, source)
+        """
+        with translated(self.path):
+            rows = self._connection.execute(query, (device_uid, driver, driver)).fetchall()
+        return {(config, source) for config, source, status in rows if source and status not in TRANSIENT}
+
+    def runs(self) -> list[Run]:
+        """All invocations, oldest first."""
+        query = "SELECT id, started, finished, environment, notes FROM runs ORDER BY id"
+        with translated(self.path):
+            rows = self._connection.execute(query).fetchall()
+        return [
+            Run(n, started, finished, self._decode(env, Environment), self._decode(notes, dict[str, KernelNote]))
+            for n, started, finished, env, notes in rows
+        ]
+
+    def notes(self) -> dict[str, KernelNote]:
+        """The newest note on each kernel."""
+        merged: dict[str, KernelNote] = {}
+        for run in self.runs():
+            merged.update(run.notes)
+        return merged
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _stored(self, where: str, values: Sequence[Any]) -> list[Stored]:
+        with translated(self.path):
+            rows = self._connection.execute(f"SELECT id, run, key, added, body FROM results {where}", values).fetchall()
+        return [Stored(n, run, key, added, self._decode(body, Result)) for n, run, key, added, body in rows]
+
+    def _decode(self, text: str, kind: type[_T]) -> _T:
+        try:
+            return msgspec.json.decode(text, type=kind)
+        except msgspec.MsgspecError as error:
+            raise StoreError(f"{self.path} holds a row that this kbench cannot read ({error}): {MOVE_AWAY}") from error
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value, enc_hook=_plain).decode()
+
+
+def _plain(value: Any) -> Any:
+    """Values that are a plain one in disguise: a DType is a str, a NumPy scalar an int or a float."""
+    if isinstance(value, str):
+        return str(value)
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} cannot be stored")
+
+
+def _columns(run: int, result: Result, key: str) -> dict[str, Any]:
+    body = _json(result)
+    config, device, measured = result.config, result.device, result.measurement
+    return {
+        "uid": hashlib.sha256(f"{run}\n{config.id}\n{device.uid}\n{body}".encode()).hexdigest()[:32],
+        "run": run,
+        "added": now_utc(),
+        "config": config.id,
+        "key": key,
+        "problem": config.problem,
+        "kernel": config.kernel,
+        "status": result.status,
+        "message": result.message,
+        "device_kind": device.kind,
+        "device_uid": device.uid,
+        "device_label": device.label,
+        "driver": device.driver,
+        "source": result.source,
+        "center_s": result.time_s,
+        "low_s": measured.summary.low_s if measured else None,
+        "high_s": measured.summary.high_s if measured else None,
+        "useful_bytes": result.traffic.useful_bytes,
+        "achieved_bytes_per_s": result.achieved_bytes_per_s,
+        "of_peak": result.of_peak,
+        "of_roof": result.of_roof,
+        "clock": measured.clock if measured else None,
+        "cache": measured.cache if measured else None,
+        "body": body,
+    }
