@@ -98,7 +98,7 @@ class Model:
         variant = str(config.axes.get("variant", "vectorised"))
         kind = "h2d" if traffic.bytes_h2d else "d2h" if traffic.bytes_d2h else "copy"
         roof = self.roof(kind, traffic.useful_bytes)
-        speed = roof.value * _EFFICIENCY[variant] * efficiency
+        speed = roof.value * _EFFICIENCY.get(variant, 0.5) * efficiency
         seconds = max(3.6e-6 + traffic.useful_bytes / speed, traffic.flops / (self.scale * 6e13))
         baseline = variant in {name for note in NOTES.values() for name in note.baselines}
         compiled = (

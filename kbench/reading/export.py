@@ -1,0 +1,140 @@
+"""Flat rows for other programs: SI values, the unit in each name."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kbench.experiment.result import Result
+from kbench.record.store import Stored
+
+FORMATS = ("csv", "jsonl", "json")
+
+
+def flat(stored: Stored) -> dict[str, Any]:
+    """One row as plain values under unit-bearing names; an axis is `axis.NAME`, a rate of items `NAME_per_s`.
+    None where there is no value. of_peak and of_roof are fractions."""
+    result = stored.result
+    row: dict[str, Any] = {
+        "id": stored.id,
+        "run": stored.run,
+        "added": stored.added,
+        "key": stored.key,
+        "config": result.config.id,
+        "kernel": result.config.kernel,
+        "problem": result.config.problem,
+        "status": result.status,
+        "message": result.message,
+    }
+    row |= {f"axis.{name}": value for name, value in result.config.axes.items()}
+    row |= _device(result) | _times(result) | _rates(result) | _compiled(result)
+    row["checked"] = bool(result.checks) and all(check.ok for check in result.checks)
+    row["tolerance"] = "; ".join(dict.fromkeys(check.tolerance for check in result.checks)) or None
+    return row | {"source": result.source, "wall_s": result.wall_s}
+
+
+def _device(result: Result) -> dict[str, Any]:
+    device = result.device
+    return {
+        "device": device.label,
+        "device_kind": device.kind,
+        "device_name": device.name,
+        "device_uid": device.uid,
+        "arch": device.arch,
+        "driver": device.driver,
+        "peak_bytes_per_s": device.peak_bytes_per_s,
+    }
+
+
+def _times(result: Result) -> dict[str, Any]:
+    measured = result.measurement
+    summary = measured.summary if measured else None
+    submits = sorted(measured.submit_s) if measured else []
+    return {
+        "time_s": result.time_s,
+        "median_s": summary.median_s if summary else None,
+        "low_s": summary.low_s if summary else None,
+        "high_s": summary.high_s if summary else None,
+        "min_s": summary.min_s if summary else None,
+        "max_s": summary.max_s if summary else None,
+        "samples": summary.n if summary else None,
+        "submit_s": submits[len(submits) // 2] if submits else None,
+        "clock": measured.clock if measured else None,
+        "cache": measured.cache if measured else None,
+        "floor_s": measured.floor_s if measured else None,
+        "clock_note": measured.note if measured else None,
+    }
+
+
+def _rates(result: Result) -> dict[str, Any]:
+    traffic, roof = result.traffic, result.roof
+    row: dict[str, Any] = {
+        "achieved_bytes_per_s": result.achieved_bytes_per_s,
+        "of_peak": result.of_peak,
+        "of_roof": result.of_roof,
+        "roof_bytes_per_s": roof.value if roof and roof.unit == "B/s" else None,
+        "roof_kind": roof.kind if roof else None,
+        "roof_nbytes": roof.nbytes if roof else None,
+        "useful_bytes": traffic.useful_bytes,
+        "bytes_read": traffic.bytes_read,
+        "bytes_written": traffic.bytes_written,
+        "sectors_read_bytes": traffic.sectors_read,
+        "sectors_written_bytes": traffic.sectors_written,
+        "bytes_h2d": traffic.bytes_h2d,
+        "bytes_d2h": traffic.bytes_d2h,
+        "formula": traffic.formula,
+        "flops": traffic.flops,
+        "flops_per_s": result.flops_per_s,
+        "intensity_flops_per_byte": traffic.intensity if traffic.flops else None,
+    }
+    return row | {f"{name}_per_s": n / result.time_s for name, n in traffic.items.items() if result.time_s}
+
+
+def _compiled(result: Result) -> dict[str, Any]:
+    compiled = result.compiled
+    return {
+        "entry": compiled.entry if compiled else None,
+        "compiler": compiled.compiler if compiled else None,
+        "compile_s": compiled.compile_s if compiled else None,
+        "binary_bytes": compiled.size_bytes if compiled else None,
+        "registers": compiled.registers if compiled else None,
+        "spill_bytes": compiled.spill_bytes if compiled else None,
+        "shared_bytes": compiled.shared_bytes if compiled else None,
+        "occupancy": result.occupancy,
+    }
+
+
+def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Every name that occurs, axes beside each other after the fixed names in front of them."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    axes = [name for name in names if name.startswith("axis.")]
+    others = [name for name in names if not name.startswith("axis.")]
+    place = others.index("message") + 1 if "message" in others else 0
+    return others[:place] + axes + others[place:]
+
+
+def export(stored: Sequence[Stored], form: str) -> str:
+    """The rows as text: "csv" (one header), "jsonl" (one object a line) or "json" (an array). Raises ValueError."""
+    rows = [flat(row) for row in stored]
+    if form == "csv":
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns(rows) or ["config"], restval=None, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+    if form == "jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    if form == "json":
+        return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
+    raise ValueError(f"unknown format {form!r} (known: {', '.join(FORMATS)})")
+
+
+def frame(stored: Sequence[Stored]) -> Any:
+    """The rows as a pandas DataFrame with the names of `flat`."""
+    import pandas as pd
+
+    rows = [flat(row) for row in stored]
+    return pd.DataFrame(rows, columns=columns(rows))

@@ -1,0 +1,182 @@
+"""One table a problem, without a word on how it is drawn: columns, rows of text, a headline and notes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kbench.experiment.result import Result
+from kbench.intent.config import format_value
+from kbench.reading import units
+from kbench.reading.problem import Problem, problems
+from kbench.record.store import KernelNote, Stored
+
+OVER = "above its measured roof: this did not all come from DRAM"
+
+
+@dataclass(frozen=True)
+class Column:
+    """name: for programs; title: for people, with the unit."""
+
+    name: str
+    title: str
+    right: bool = True
+
+
+@dataclass(frozen=True)
+class Row:
+    """cells: text, one a column. flagged: above its measured roof. message: why there is no time, first line only."""
+
+    stored: Stored
+    cells: tuple[str, ...]
+    best: bool = False
+    tied: bool = False
+    flagged: bool = False
+
+    @property
+    def status(self) -> str:
+        return self.stored.result.status
+
+    @property
+    def message(self) -> str:
+        return first_line(self.stored.result.message)
+
+
+@dataclass(frozen=True)
+class ProblemTable:
+    """rows: timed and failed ones. skipped: (how many, why) of the others. headline: the answer in a sentence."""
+
+    problem: Problem
+    title: str
+    headline: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    skipped: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """tables: problems with at least one timed or failed row. skipped: (kernel, how many, why) of the others."""
+
+    tables: tuple[ProblemTable, ...]
+    skipped: tuple[tuple[str, int, str], ...]
+
+
+def tables(rows: Sequence[Stored], notes: Mapping[str, KernelNote] | None = None) -> Tables:
+    """All problems of the rows, devices apart. notes: each kernel's naive variant and baselines (Store.notes())."""
+    shown: list[ProblemTable] = []
+    left_out: Counter[tuple[str, str]] = Counter()
+    for problem in problems(rows, notes):
+        if len(problem.skipped) < len(problem.rows):
+            shown.append(_table(problem))
+        else:
+            left_out.update((problem.kernel, first_line(row.result.message)) for row in problem.rows)
+    return Tables(tuple(shown), tuple((kernel, n, why) for (kernel, why), n in left_out.items()))
+
+
+def headline(problem: Problem) -> str:
+    """The best configuration, its bandwidth and share of the roof, and its gains."""
+    best = problem.best
+    if best is None:
+        return f"none of {len(problem.rows)} configurations gave a time"
+    result = best.result
+    parts = [f"{units.rate(result.achieved_bytes_per_s)} GB/s"]
+    if result.of_roof is not None:
+        parts.append(f"{units.percent(result.of_roof)} % of its roof")
+    if problem.gain is not None and problem.naive is not best:
+        parts.append(f"{units.factor(problem.gain)} {problem.naive_name}")
+    if problem.baseline is not None:
+        name = format_value(problem.baseline.result.config.axes.get("variant", "baseline"))
+        parts.append(f"{units.factor(problem.baseline_gain)} the baseline {name}")
+    text = f"best: {problem.choice(result.config)} ({', '.join(parts)})"
+    if not problem.ties:
+        return text
+    first = problem.choice(problem.ties[0].result.config)
+    others = f" and {len(problem.ties) - 1} more" if len(problem.ties) > 1 else ""
+    return f"{text}; tied with {first}{others}"
+
+
+def first_line(message: str) -> str:
+    return message.strip().splitlines()[0].strip() if message.strip() else ""
+
+
+def interval(result: Result) -> str:
+    """Half of the 95 % interval's width, in percent of the centre."""
+    if result.measurement is None or not result.time_s:
+        return units.NONE
+    summary = result.measurement.summary
+    return f"±{(summary.high_s - summary.low_s) / 2 / result.time_s * 100:.2f} %"
+
+
+def _submit(result: Result) -> str:
+    submits = sorted(result.measurement.submit_s) if result.measurement else []
+    return units.duration(submits[len(submits) // 2]) if submits else units.NONE
+
+
+def _clock(result: Result) -> str:
+    measured = result.measurement
+    return f"{measured.clock}, {measured.cache}" if measured else units.NONE
+
+
+def _roof(result: Result) -> str:
+    return units.percent(result.of_roof) + (" !" if flagged(result) else "")
+
+
+def flagged(result: Result) -> bool:
+    return result.of_roof is not None and result.of_roof > 1
+
+
+def _check(result: Result) -> str:
+    if not result.checks:
+        return units.NONE
+    return "✓" if all(check.ok for check in result.checks) else "✗"
+
+
+def tolerance(result: Result) -> str:
+    """The tolerances of all outputs, each named once."""
+    return "; ".join(dict.fromkeys(check.tolerance for check in result.checks)) or units.NONE
+
+
+def _number(value: float | None) -> str:
+    return units.NONE if value is None else f"{value:g}"
+
+
+_COLUMNS: tuple[tuple[Column, Callable[[Result], str]], ...] = (
+    (Column("time", "time"), lambda r: units.duration(r.time_s)),
+    (Column("interval", "±95 %"), interval),
+    (Column("submit", "submit"), _submit),
+    (Column("gbps", "GB/s"), lambda r: units.rate(r.achieved_bytes_per_s)),
+    (Column("gflops", "GFLOP/s"), lambda r: units.rate(r.flops_per_s)),
+    (Column("of_peak", "% peak"), lambda r: units.percent(r.of_peak)),
+    (Column("of_roof", "% roof"), _roof),
+    (Column("clock", "clock", right=False), _clock),
+    (Column("floor", "floor"), lambda r: units.duration(r.measurement.floor_s if r.measurement else None)),
+    (Column("samples", "n"), lambda r: _number(r.measurement.summary.n if r.measurement else None)),
+    (Column("registers", "regs"), lambda r: _number(r.compiled.registers if r.compiled else None)),
+    (Column("occupancy", "occ %"), lambda r: _number(None if r.occupancy is None else round(r.occupancy * 100))),
+    (Column("check", "ok", right=False), _check),
+    (Column("tolerance", "tolerance", right=False), tolerance),
+)
+
+
+def _table(problem: Problem) -> ProblemTable:
+    axes = tuple(Column(name, name, right=False) for name in problem.tuning)
+    rows = []
+    for stored in problem.rows:
+        result = stored.result
+        if result.status == "skipped":
+            continue
+        values = result.config.axes
+        named = tuple(format_value(values[c.name]) if c.name in values else units.NONE for c in axes)
+        cells = named + tuple(cell(result) for _, cell in _COLUMNS)
+        rows.append(Row(stored, cells, stored is problem.best, stored in problem.ties, flagged(result)))
+    reasons = Counter(first_line(row.result.message) for row in problem.skipped)
+    return ProblemTable(
+        problem=problem,
+        title=f"{problem.name} on {problem.device.label}",
+        headline=headline(problem),
+        columns=axes + tuple(column for column, _ in _COLUMNS),
+        rows=tuple(rows),
+        skipped=tuple((n, why) for why, n in reasons.most_common()),
+    )

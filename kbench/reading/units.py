@@ -1,0 +1,60 @@
+"""SI values as people read them. The only place where units change."""
+
+from __future__ import annotations
+
+NONE = "–"  # what has no value
+
+
+def digits(value: float, figures: int = 4) -> str:
+    """`value` with so many significant figures, without an exponent: 4254, 55.61, 0.4321."""
+    if value == 0:
+        return "0"
+    if abs(value) < 10**figures:
+        value = float(f"{value:.{figures}g}")  # before counting: 999.96 has four figures in front of the point
+    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    return f"{value:.{max(figures - whole, 0)}f}"
+
+
+def duration(seconds: float | None) -> str:
+    """505.4 µs, 1.263 ms, 96.00 ns."""
+    if seconds is None:
+        return NONE
+    for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        if abs(seconds) * scale >= 1:
+            return f"{digits(seconds * scale)} {unit}"
+    return f"{digits(seconds * 1e9)} ns"
+
+
+def rate(bytes_per_s: float | None) -> str:
+    """In GB/s (1e9 bytes), without the unit."""
+    return NONE if bytes_per_s is None else digits(bytes_per_s / 1e9)
+
+
+def size(nbytes: float) -> str:
+    """1 GiB, 64 KiB, 976.6 KiB, 12 B."""
+    value = float(nbytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            break
+        value /= 1024
+    return f"{value:.0f} {unit}" if value == int(value) else f"{digits(value)} {unit}"
+
+
+def percent(fraction: float | None) -> str:
+    """Without the sign: 98.9."""
+    return NONE if fraction is None else f"{fraction * 100:.1f}"
+
+
+def factor(value: float | None) -> str:
+    """2.61x."""
+    return NONE if value is None else f"{value:.2f}x"
+
+
+def count(value: float) -> str:
+    """A number of elements: powers of two from 1024 on as 2^20, others with a thin gap between thousands."""
+    if value != int(value):
+        return digits(value)
+    whole = int(value)
+    if whole >= 1024 and whole & (whole - 1) == 0:
+        return f"2^{whole.bit_length() - 1}"
+    return f"{whole:,}".replace(",", "\u2009")
