@@ -1,0 +1,79 @@
+"""Where output goes: results to stdout (rich on a terminal, tab-separated in a pipe, or JSON), the rest to stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+
+@dataclass(frozen=True)
+class Column:
+    """name: the header in a pipe, with the SI unit of its plain values (time_s); title: the header on a terminal, where
+    `show` makes a value readable ("12.3 us"). number: aligned to the right, never wrapped."""
+
+    name: str
+    title: str = ""
+    show: Callable[[Any], str] = str
+    number: bool = False
+
+
+def say(message: str = "") -> None:
+    """Progress, explanations and warnings: never part of a result."""
+    click.echo(message, err=True)
+
+
+def out(text: str = "") -> None:
+    click.echo(text)
+
+
+def json(value: Any) -> None:
+    """One JSON document; typed values become objects."""
+    import msgspec
+
+    out(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
+    """Rows of values, None for an empty cell. In a pipe: a header line and plain values, without the title."""
+    values = list(rows)
+    if sys.stdout.isatty():
+        _rich_table(columns, values, title)
+        return
+    out("\t".join(column.name for column in columns))
+    for row in values:
+        out("\t".join(_plain(value) for value in row))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    return "" if value is None else " ".join(str(value).split())
+
+
+def _rich_table(columns: Sequence[Column], rows: list[Sequence[Any]], title: str) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", pad_edge=False)
+    for column in columns:
+        shown.add_column(
+            column.title or column.name, justify="right" if column.number else "left", no_wrap=column.number
+        )
+    for row in rows:
+        cells = ["" if v is None else c.show(v) for c, v in zip(columns, row, strict=True)]
+        shown.add_row(*(Text(cell, style=_style(cell)) for cell in cells))
+    Console().print(shown)
+
+
+def _style(cell: str) -> str:
+    """Colour by meaning; rich drops it where NO_COLOR is set."""
+    if cell in ("yes", "ok"):
+        return "green"
+    bad = ("no", "incorrect", "crashed", "timed_out", "out_of_memory", "build_failed", "spec_failed")
+    return "red" if cell in bad else ""

@@ -1,0 +1,81 @@
+"""Options of the verbs that read the store, and the rows that they name."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from kbench.cli.options import SHORT_AXES, db_option, given_axes
+from kbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from kbench.record.store import KernelNote, Stored
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_FILTERS = (
+    db_option,
+    click.option("--kernel", "-k", "kernels", multiple=True, metavar="NAME", help="Only this kernel; repeatable."),
+    click.option("--status", "statuses", multiple=True, metavar="STATUS", help="Only rows that ended so; repeatable."),
+    click.option("--device", "devices", multiple=True, metavar="cuda|cpu|UID", help="Only this device; repeatable."),
+    click.option("--axis", "axes", multiple=True, metavar="NAME=VALUES", callback=given_axes,
+                 help="Only these values of an axis; repeatable."),
+    click.option("--block-size", metavar="N,…", help="Short for --axis threads=…"),
+    click.option("--dtype", metavar="TYPE,…", help="Short for --axis dtype=…"),
+    click.option("--variant", metavar="NAME,…", help="Short for --axis variant=…"),
+)  # fmt: skip
+
+
+def reads(command: Command) -> Command:
+    """Add the options that filter stored results; the command gets `rows` (never empty), `notes` and `db`."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **given: Any) -> Any:
+        axes = given.pop("axes")
+        axes |= {axis: given[option] for option, axis in SHORT_AXES.items() if given[option]}
+        for option in SHORT_AXES:
+            del given[option]
+        filters = {name: given.pop(name) for name in ("kernels", "statuses", "devices")}
+        rows, notes = _load(given["db"], axes=axes, configs=given.pop("configs", ()), **filters)
+        return command(*args, rows=rows, notes=notes, **given)
+
+    for option in reversed(_FILTERS):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[return-value]
+
+
+def _load(
+    db: Path,
+    *,
+    axes: dict[str, str],
+    kernels: Sequence[str],
+    statuses: Sequence[str],
+    devices: Sequence[str],
+    configs: Sequence[str],
+) -> tuple[list[Stored], dict[str, KernelNote]]:
+    from kbench.errors import did_you_mean
+    from kbench.experiment.result import STATUSES
+    from kbench.intent.axes import parse_values
+    from kbench.record.filter import Filter
+    from kbench.record.store import Store
+
+    for status in statuses:
+        if status not in STATUSES:
+            raise UsageError(f"unknown status {status!r}{did_you_mean(status, STATUSES)}")
+    wanted = {name: parse_values(name, values) for name, values in axes.items()}
+    with Store.open(db, readonly=True) as store:
+        notes = store.notes()
+        rows = store.latest(Filter(kernels=kernels, statuses=statuses, axes=wanted, devices=devices, configs=configs))
+        if not rows:
+            everything = store.latest()
+            known = {row.result.config.kernel for row in everything}
+            unknown = [name for name in kernels if name not in known]
+            if unknown and known:
+                raise UsageError(f"no results of kernel {unknown[0]!r} in {db}{did_you_mean(unknown[0], known)}")
+            held = f"none of the {len(everything)} results in {db} matches" if everything else f"{db} holds no results"
+            raise UsageError(held)
+    return rows, notes

@@ -1,0 +1,153 @@
+"""kbench sweep: measure every configuration of a selection, keep each result, print the tables."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kbench.cli import console
+from kbench.cli.options import Chosen, db_option, device_option, json_option, measures, selects
+from kbench.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from kbench.experiment.result import Result
+    from kbench.experiment.sweep import Sweep
+    from kbench.intent.plan import Plan
+    from kbench.record.store import KernelNote, Store, Stored
+
+INTERRUPTED = 130
+FAILED = 3
+
+
+@click.command("sweep")
+@selects
+@measures
+@device_option
+@db_option
+@click.option("--fresh", is_flag=True, help="Measure again what the store already holds.")
+@json_option
+def command(chosen: Chosen, device: str, db: Path, fresh: bool, as_json: bool) -> int:
+    """Compile, check and time every configuration of a selection.
+
+    Results are kept one by one: the same command again measures only what is missing or has changed.
+
+    \b
+    Example:
+      kbench sweep --kernel copy_blocks
+      kbench sweep --kernel copy --axis n=2^20..2^28:x4 --block-size 128,256 --dtype float16
+      kbench sweep --path my-kernels --device cpu
+    """
+    from kbench.experiment.sweep import Sweep
+    from kbench.machine.choose import choose
+    from kbench.record.store import Store
+
+    choice = choose(device)
+    console.say(f"device {choice.name}: {choice.why}")
+    plan, catalog = chosen.plan(choice.kind)
+    broken = [str(error) for error in catalog.broken.values()] if chosen.whole_paths else []
+    for message in broken:
+        console.say(f"kbench: {message}")
+    with Store.open(db) as store, Progress("sweep", len(plan.configs)) as progress:
+        done = None if fresh else (lambda info: store.done(info.uid, info.driver))
+        sweep = Sweep(plan, choice.name, done=done, note=progress.note, watch=lambda planned, phase: None)
+        session = _Session(store, sweep, progress)
+        try:
+            session.run()
+        except KeyboardInterrupt:
+            progress.note(f"\nkbench: interrupted, {session.kept} results kept in {db}; the same command resumes")
+            return INTERRUPTED
+        except BaseException:
+            progress.note(f"kbench: {session.kept} results kept in {db}")
+            raise
+        rows, notes = session.rows(), store.notes()
+    return max(_finish(rows, notes, db, as_json), FAILED if broken else 0)
+
+
+class _Session:
+    """One run of a sweep: stores each result, tells of failures as they come. kept: results stored so far."""
+
+    def __init__(self, store: Store, sweep: Sweep, progress: Progress) -> None:
+        from kbench.intent.config import keys
+
+        self.kept = 0
+        self._store, self._sweep, self._progress = store, sweep, progress
+        self._keys = keys(p.config for p in sweep.plan.configs)
+        self._told: set[str] = set()
+
+    def run(self) -> None:
+        run: int | None = None
+        try:
+            for result in self._sweep:
+                if run is None:
+                    run = self._begin()
+                self._store.add(run, result, self._keys[result.config.id])
+                self.kept += 1
+                self._progress.advance(result.config.id)
+                self._tell(result)
+        finally:
+            if run is not None:
+                self._store.finish(run)
+        if not self.kept:
+            self._tell_resumed()
+
+    def _begin(self) -> int:
+        from kbench.record.environment import collect
+
+        self._tell_resumed()
+        return self._store.begin(collect(self._sweep.info), _notes(self._sweep.plan))
+
+    def _tell_resumed(self) -> None:
+        resumed, total = self._sweep.resumed, len(self._sweep.plan.configs)
+        self._progress.skip(resumed)
+        if resumed:
+            note = f"{resumed} of {total} configurations already measured in {self._store.path}; --fresh measures again"
+            self._progress.note(note)
+
+    def _tell(self, result: Result) -> None:
+        """A failure's whole message once, however many configurations share it."""
+        from kbench.experiment.result import FAILURES
+
+        if result.status not in FAILURES:
+            return
+        message = "" if result.message in self._told else f": {result.message}"
+        self._told.add(result.message)
+        self._progress.note(f"{result.status} {result.config.id}{message}")
+
+    def rows(self) -> list[Stored]:
+        """The newest row of each configuration of the plan on this device, those of earlier runs included."""
+        from kbench.record.filter import Filter
+
+        plan, info = self._sweep.plan, self._sweep.info
+        assert info is not None
+        kernels = sorted({p.config.kernel for p in plan.configs})
+        rows = self._store.latest(Filter(kernels=kernels, devices=(info.uid,)))
+        return [row for row in rows if row.result.config.id in self._keys]
+
+
+def _notes(plan: Plan) -> dict[str, KernelNote]:
+    from kbench.record.store import KernelNote
+
+    kernels = {p.kernel.name: p.kernel for p in plan.configs}
+    return {
+        name: KernelNote(k.summary, tuple(map(str, k.axes.get("variant", ()))), k.baselines)
+        for name, k in kernels.items()
+    }
+
+
+def _finish(rows: Sequence[Stored], notes: dict[str, KernelNote], db: Path, as_json: bool) -> int:
+    from kbench.cli.show import described, print_tables
+    from kbench.experiment.result import FAILURES
+
+    if as_json:
+        console.json([described(row) for row in rows])
+    else:
+        print_tables(rows, notes)
+    sys.stdout.flush()
+    count = Counter(row.result.status for row in rows)
+    console.say(f"{', '.join(f'{n} {status}' for status, n in count.most_common())}; results in {db}")
+    return FAILED if FAILURES & set(count) else 0

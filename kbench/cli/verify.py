@@ -1,0 +1,84 @@
+"""kbench verify: correctness only, and on the cpu races and out-of-bounds accesses too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from kbench.cli import console
+from kbench.cli.options import Chosen, device_option, json_option, selects, timeout_option
+from kbench.cli.progress import Progress
+from kbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from kbench.experiment.protocol import Mode
+    from kbench.experiment.result import Result
+
+# A sanitizer slows a kernel down by one to two orders of magnitude.
+SANITIZER_TIMEOUT_S = 120.0
+
+
+@click.command("verify")
+@selects
+@timeout_option
+@device_option
+@click.option("--races", is_flag=True, help="On the cpu: find data races with ThreadSanitizer.")
+@click.option("--asan", is_flag=True, help="On the cpu: find out-of-bounds accesses with AddressSanitizer.")
+@json_option
+def command(chosen: Chosen, device: str, races: bool, asan: bool, as_json: bool) -> int:
+    """Check every configuration against its reference, without timing it.
+
+    On the cpu each one runs in three thread orders and at both ends of its guard pages, with undefined-behaviour
+    checks.
+
+    \b
+    Example:
+      kbench verify --kernel transpose --device cpu --races
+    """
+    import msgspec
+
+    from kbench.experiment.result import FAILURES
+    from kbench.experiment.sweep import verify
+    from kbench.machine.choose import choose
+
+    if races and asan:
+        raise UsageError("--races and --asan are separate builds: run one after the other")
+    if (races or asan) and device not in ("auto", "cpu"):
+        raise UsageError("--races and --asan need the cpu device")
+    choice = choose("cpu" if races or asan else device)
+    console.say(f"device {choice.name}: {choice.why}")
+    plan, catalog = chosen.plan(choice.kind)
+    method = plan.method
+    if (races or asan) and "timeout_s" not in chosen.method:
+        method = msgspec.structs.replace(method, timeout_s=SANITIZER_TIMEOUT_S)
+    broken = [str(error) for error in catalog.broken.values()] if chosen.whole_paths else []
+    results = []
+    with Progress("verify", len(plan.configs)) as progress:
+        mode: Mode = "races" if races else "asan" if asan else "verify"
+        for result in verify(plan, choice.name, mode=mode, method=method):
+            results.append(result)
+            progress.advance(result.config.id)
+            if result.status in FAILURES:
+                progress.note(f"{result.status} {result.config.id}: {result.message}")
+    if as_json:
+        console.json(
+            [{"id": r.config.id, "status": r.status, "message": r.message, "checks": r.checks} for r in results]
+        )
+    else:
+        console.table(_COLUMNS, [(r.config.id, r.status, _tolerance(r), r.message) for r in results])
+    for message in broken:
+        console.say(f"kbench: {message}")
+    count = Counter(r.status for r in results)
+    console.say(", ".join(f"{n} {status}" for status, n in count.most_common()))
+    return 3 if broken or FAILURES & set(count) else 0
+
+
+_COLUMNS = tuple(console.Column(name) for name in ("configuration", "status", "tolerance", "message"))
+
+
+def _tolerance(result: Result) -> str:
+    from kbench.reading.table import tolerance
+
+    return tolerance(result)

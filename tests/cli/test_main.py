@@ -1,0 +1,116 @@
+"""The entry point: fast help, few imports, and every error as one message with its exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from kbench.cli import main as entry
+from kbench.errors import BuildError, DeviceError, KbenchError, KernelFault, StoreError, SuiteError, UsageError
+
+HEAVY = ("numpy", "rich", "pandas", "matplotlib", "cupy", "jinja2", "cuda")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list"], ["sweep", "--help"]])
+def test_help_and_list_import_nothing_heavy(words: list[str]) -> None:
+    program = (
+        "import sys; from kbench.cli.main import main; code = main(sys.argv[1:]);"
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules)), code, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[] 0"
+
+
+def test_help_is_quick() -> None:
+    """Under 100 ms, and never more than a few times the interpreter's own start on a machine that is busy."""
+
+    def best(*words: str) -> float:
+        times = []
+        for _ in range(7):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, *words], capture_output=True, check=True)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    bare, helped = best("-c", "pass"), best("-m", "kbench.cli.main", "--help")
+    assert helped < max(0.1, 5 * bare)
+
+
+@pytest.mark.parametrize("verb", entry.VERBS)
+def test_every_help_ends_with_an_example(verb: str) -> None:
+    text = CliRunner().invoke(entry.cli, [verb, "--help"]).output
+    described = text.split("Options:")[0]
+    assert re.search(rf"Example:\n    kbench {verb}\b.*\Z", described, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (KbenchError("x"), 1),
+        (UsageError("x"), 2),
+        (SuiteError("x"), 2),
+        (BuildError("x"), 1),
+        (KernelFault("x"), 3),
+        (DeviceError("x"), 5),
+        (StoreError("x"), 1),
+        (KeyboardInterrupt(), 130),
+        (click.UsageError("x"), 2),
+    ],
+)
+def test_exit_codes(error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise error
+
+    monkeypatch.setattr(entry.cli, "invoke", fail)
+    assert entry.main(["list"]) == code
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "Traceback" not in printed.err
+    assert printed.err.strip()
+
+
+def test_an_unexpected_error_names_the_file_with_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(entry.cli, "invoke", lambda ctx: {}["missing"])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert entry.main(["list"]) == 1
+    message = capsys.readouterr().err
+    (written,) = tmp_path.glob("kbench-*.txt")
+    assert "KeyError: 'missing'" in message
+    assert str(written) in message
+    assert "Traceback" in written.read_text()
+
+
+@pytest.mark.parametrize(("word", "meant"), [("swep", "sweep"), ("exprot", "export"), ("reprot", "report")])
+def test_a_mistyped_verb(kbench, word: str, meant: str) -> None:
+    done = kbench(word)
+    assert done.returncode == 2
+    assert f"did you mean {meant}" in done.stderr
+
+
+def test_a_mistyped_option(kbench) -> None:
+    done = kbench("sweep", "--kernle", "copy")
+    assert done.returncode == 2
+    assert "--kernel" in done.stderr
+
+
+def test_no_verb_prints_help(kbench) -> None:
+    assert "Commands:" in "".join((kbench().stdout, kbench().stderr))
+
+
+def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "kbench.cli.main", "list"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
