@@ -72,7 +72,10 @@ class ShapeRng:
     def random(self, shape: Any, dtype: Any = "float32") -> ShapeArray:
         return ShapeArray.of(shape, getattr(dtype, "storage", dtype))
 
-    normal = bits = random
+    normal = random
+
+    def bits(self, shape: Any, dtype: Any = "uint8") -> ShapeArray:
+        return self.random(shape, dtype)
 
     def integers(self, low: int, high: int, shape: Any, dtype: Any = "int64") -> ShapeArray:
         return ShapeArray.of(shape, dtype)

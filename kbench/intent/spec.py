@@ -6,7 +6,7 @@ import inspect
 import itertools
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ class Kernel:
     """One kernel under test. Made by the `kernel` decorator.
 
     axes: every axis with its default values, in declared order. tuning: those that are being chosen.
-    baselines: values of the `variant` axis that are no kernels of the .cu file.
+    baselines: values of the `variant` axis that are no kernels of the .cu file. only: tuning axes that some variants
+    alone have, with those variants.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Kernel:
     options: Texts
     defines: Texts
     summary: str
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def configs(
         self, overrides: Mapping[str, Any], cache: Sequence[str] = ("cold",), clock: Sequence[str] = ("auto",)
@@ -59,10 +61,16 @@ class Kernel:
         return list(found.values())
 
     def _applicable(self, axes: dict[str, Value]) -> dict[str, Value]:
-        """A baseline has no thread-block size or vector width: its other tuning axes go."""
-        if axes.get("variant") not in self.baselines:
-            return axes
-        return {n: v for n, v in axes.items() if n == "variant" or n not in self.tuning}
+        """A baseline has no thread-block size or vector width: its other tuning axes go, and so do those of other
+        variants."""
+        variant = axes.get("variant")
+        if variant in self.baselines:
+            return {
+                n: v
+                for n, v in axes.items()
+                if n == "variant" or n not in self.tuning or variant in self.only.get(n, ())
+            }
+        return {n: v for n, v in axes.items() if n not in self.only or variant in self.only[n]}
 
     def op(self, xp: Any, rng: Any, config: Config) -> Op:
         """Call the spec. Raises Skip, MemoryError, or SpecError naming the file and line that raised."""
@@ -127,6 +135,7 @@ def kernel(
     axes: Mapping[str, Any],
     tuning: Sequence[str] | None = None,
     baselines: Sequence[str] = (),
+    only: Mapping[str, Sequence[str]] | None = None,
     options: Texts = (),
     defines: Texts = (),
 ) -> Callable[[Callable[..., Any]], Kernel]:
@@ -136,7 +145,8 @@ def kernel(
     types),
     or a callable of the axes. axes: default values, see kbench.intent.axes. tuning: the axes that are being chosen
     (default: those of
-    threads, variant, vec that exist); all others state the problem. baselines: variants that are no kernels. options,
+    threads, variant, vec that exist); all others state the problem. baselines: variants that are no kernels. only:
+    {tuning axis: the variants that have it}; the spec gets None for it in all others, baselines included. options,
     defines: compiler
     options and NAME=VALUE defines, with {axis} fields, or callables. Raises SpecError where these do not fit together.
     """
@@ -150,10 +160,12 @@ def kernel(
             raise SpecError(f"{where}: {error}") from error
         chosen = tuple(tuning) if tuning is not None else tuple(n for n in DEFAULT_TUNING if n in parsed)
         _validate(where, function, parsed, chosen, baselines)
+        _validate_only(where, parsed, chosen, only or {})
         summary = (inspect.getdoc(function) or function.__globals__.get("__doc__") or "").split("\n")[0]
         return Kernel(
             name=function.__name__, function=function, source=path.parent / source, spec_path=path, entry=entry,
             axes=parsed, tuning=chosen, baselines=tuple(baselines), options=options, defines=defines, summary=summary,
+            only={name: tuple(variants) for name, variants in (only or {}).items()},
         )  # fmt: skip
 
     return decorate
@@ -176,3 +188,16 @@ def _validate(
         odd = sorted(set(wanted) ^ set(axes))[0]
         side = "is an axis but no parameter" if odd in axes else "is a parameter but no axis"
         raise SpecError(f"{where}: {odd!r} {side} of the function (they come after `*`)")
+
+
+def _validate_only(
+    where: str, axes: Mapping[str, Any], tuning: Sequence[str], only: Mapping[str, Sequence[str]]
+) -> None:
+    for name, variants in only.items():
+        if name not in tuning or name == "variant":
+            raise SpecError(
+                f"{where}: only is for tuning axes other than variant, not {name!r}{did_you_mean(name, tuning)}"
+            )
+        for variant in variants:
+            if variant not in axes.get("variant", ()):
+                raise SpecError(f"{where}: only[{name!r}] names {variant!r}, which is no value of the variant axis")
