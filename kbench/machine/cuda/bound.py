@@ -1,0 +1,138 @@
+"""An Op on a GPU: guarded memory, loaded kernels, packed arguments, and a clock to run it under."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kbench.errors import SpecError
+from kbench.intent.op import Op
+from kbench.machine.binary import Binary
+from kbench.machine.cuda.clocks import choose
+from kbench.machine.cuda.damage import describe
+from kbench.machine.cuda.faults import faults
+from kbench.machine.cuda.kernel import LoadedKernel
+from kbench.machine.cuda.memory import GuardedMemory
+from kbench.machine.cuda.program import program, streams_of
+from kbench.machine.cuda.steps import Preparer
+from kbench.machine.device import POISON, Batch
+from kbench.machine.layout import layout
+
+if TYPE_CHECKING:
+    from kbench.machine.cuda.device import CudaDevice
+
+
+class CudaBound:
+    """See kbench.machine.device.Bound. Everything that can be refused is refused here, before anything has run."""
+
+    def __init__(self, device: CudaDevice, op: Op, binaries: Sequence[Binary | None]) -> None:
+        self._device, self._op = device, op
+        self._layout = layout(op)
+        main = device.stream(0)
+        self._memory = GuardedMemory(self._layout.bases, device.pinned, device.instruments, main.ptr)
+        try:
+            preparer = Preparer(device, self._memory)
+            streams = streams_of(device, op.steps)
+            each = zip(op.steps, self._layout.steps, binaries, streams, strict=True)
+            with faults("preparing the launch"):
+                self._prepared = [preparer.prepare(*step) for step in each]
+                self._program = program(device, op.steps, self._prepared)
+        except BaseException:
+            self._memory.close()
+            raise
+        self._tables = preparer.tables
+        self._restored = self._has_run = False
+
+    def restore(self, poison: Mapping[str, Any]) -> None:
+        with faults("restoring memory"):
+            self._memory.restore()
+            for output, where in poison.items():
+                self._poison(output, where)
+            self._device.synchronize()
+        self._restored = True
+
+    def run(self) -> None:
+        if not self._restored:
+            self.restore({})
+        with faults(self._words):
+            self._program.submit()
+            self._device.synchronize()
+        self._has_run = True
+
+    def read(self, output: str) -> Any:
+        with faults("reading an output"):
+            operand = self._layout.outputs[output]
+            view = self._memory.view(operand)
+            return self._device.xp.asarray(view) if operand.host else view.copy()
+
+    def damaged(self) -> str | None:
+        with faults("checking guard bytes"):
+            found = self._memory.damage()
+        return (
+            None if found is None else describe(found, self._op, self._layout, self._tables, self._nbytes(found.buffer))
+        )
+
+    def sample(self, count: int, *, clock: str, cache: str) -> Batch:
+        """If nothing has run yet, one run comes first: loading code behind a hold would wait for ever."""
+        if not self._has_run:
+            self.run()
+        with faults(self._words):
+            return self._device.clocks.sample(self._program, count, clock, cache)
+
+    def clock(self, asked: str) -> tuple[str, str]:
+        link = ""
+        if self._op.bytes_h2d or self._op.bytes_d2h:
+            link = "it moves bytes over the host link"
+        elif any(base.host for base in self._layout.bases):
+            link = "it uses host memory"
+        return choose(asked, link, self._program.entries)
+
+    def occupancy(self) -> float | None:
+        launch, limit = self._first_launch(), self._device.info.max_threads_per_sm
+        if launch is None or not limit:
+            return None
+        kernel, threads, shared_bytes = launch
+        with faults("asking for occupancy"):
+            return kernel.blocks_per_multiprocessor(threads, shared_bytes) * threads / limit
+
+    def registers(self) -> int | None:
+        launch = self._first_launch()
+        return launch[0].registers if launch else None
+
+    def close(self) -> None:
+        self._memory.close()
+
+    def _nbytes(self, buffer: int) -> int:
+        return self._memory.buffers[buffer].nbytes
+
+    def _first_launch(self) -> tuple[LoadedKernel, int, int] | None:
+        return next((p.launch for p in self._prepared if p.launch), None)
+
+    @property
+    def _words(self) -> str:
+        launch = self._first_launch()
+        return launch[0].entry if launch else "copying"
+
+    def _poison(self, output: str, where: Any) -> None:
+        operand = self._layout.outputs[output]
+        view = self._memory.view(operand)
+        if where is True and not operand.host and view.flags.c_contiguous:
+            from cupy.cuda import runtime
+
+            runtime.memsetAsync(self._memory.address(operand), POISON, operand.nbytes, self._device.stream(0).ptr)
+            return
+        if operand.dtype.itemsize not in (1, 2, 4, 8):
+            raise SpecError(f"output {output!r}: {operand.dtype} in pieces cannot be poisoned")
+        xp = np if operand.host else self._device.xp
+        words = view.view(f"u{operand.dtype.itemsize}")
+        word = words.dtype.type(int.from_bytes(bytes([POISON]) * operand.dtype.itemsize, "little"))
+        if where is True:
+            words[...] = word
+            return
+        indices = where.get() if xp is np and not isinstance(where, np.ndarray) else xp.asarray(where)
+        if words.flags.c_contiguous:
+            words.reshape(-1)[indices] = word
+        else:
+            words[xp.unravel_index(indices, words.shape)] = word
