@@ -1,0 +1,197 @@
+"""Runs planned configurations on one device: compilers in threads ahead of one worker that is replaced when it dies.
+
+The parent process never opens the device.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from types import TracebackType
+
+import msgspec
+
+from kbench.errors import BuildError, DeviceError
+from kbench.experiment.process import Process, WorkerDied
+from kbench.experiment.protocol import (
+    MODES,
+    AskLatencies,
+    Done,
+    Job,
+    Latencies,
+    Mode,
+    Phase,
+    Ready,
+    Reply,
+    Request,
+    Unusable,
+)
+from kbench.experiment.result import Result, Roof, Status
+from kbench.experiment.source import Sources
+from kbench.intent.method import Method
+from kbench.intent.plan import Planned
+from kbench.machine.binary import Binary, Target
+from kbench.machine.build import BuildRequest, build
+from kbench.machine.device import DeviceInfo
+
+START_S = 120.0
+"""The longest that opening a device may take."""
+
+Watch = Callable[[Planned, str], None]
+"""Told of every configuration and the phase that it has come to."""
+
+
+class Engine:
+    """Use as a context manager: leaving it, by whatever exception, ends the worker and everything that it started."""
+
+    def __init__(self, device: str, *, watch: Watch | None = None) -> None:
+        self.device = device
+        self._watch = watch or (lambda planned, phase: None)
+        self._worker: Process | None = None
+        self._ready: Ready | None = None
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        if self._worker is not None:
+            self._worker.close() if kind is None else self._worker.kill()
+            self._worker = None
+
+    @property
+    def info(self) -> DeviceInfo:
+        """The device, which is opened if it is not. Raises DeviceError."""
+        return self._opened().info
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The worker's process id; None while there is none."""
+        return self._worker.pid if self._worker else None
+
+    def _opened(self) -> Ready:
+        """Start a worker where there is none, and wait until its device is open."""
+        if self._worker is not None and self._ready is not None:
+            return self._ready
+        self._worker = Process(self.device)
+        try:
+            reply = self._worker.receive(START_S)
+        except WorkerDied as death:
+            self._drop()
+            raise DeviceError(f"device {self.device} could not be opened: {death}") from death
+        if isinstance(reply, Ready):
+            self._ready = reply
+            return reply
+        self._drop()
+        if isinstance(reply, Unusable):
+            raise DeviceError(reply.message)
+        raise DeviceError(f"device {self.device} did not open within {START_S:.0f} s")
+
+    def _drop(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
+
+    def run(self, configs: Sequence[Planned], method: Method, mode: Mode = "measure") -> Iterator[Result]:
+        """One Result for every configuration, in the order given. Raises DeviceError where no worker starts."""
+        target = self._opened().targets[MODES[mode]]
+        sources = Sources()
+        with _builds(configs, target) as builds:
+            for planned in configs:
+                row = Result(planned.config, "ok", self.info, traffic=planned.traffic, source=sources.of(planned))
+                if planned.status != "ok":
+                    yield msgspec.structs.replace(row, status=planned.status, message=planned.message)
+                    continue
+                begin = time.perf_counter()
+                self._watch(planned, "compile")
+                try:
+                    binaries = builds.of(planned)
+                except BuildError as error:
+                    yield _failed(row, "build_failed", str(error), begin)
+                    continue
+                spec = str(planned.kernel.spec_path)
+                yield self._one(
+                    planned, Job(planned.config, spec, binaries, method, mode, planned.traffic, row.source), row
+                )
+
+    def _one(self, planned: Planned, job: Job, row: Result) -> Result:
+        self._opened()
+        begin, phase = time.perf_counter(), "start"
+        try:
+            self._send(job)
+            while True:
+                left = job.method.timeout_s - (time.perf_counter() - begin)
+                reply = self._receive(left)
+                if reply is None:
+                    self._drop()
+                    message = f"no answer within {job.method.timeout_s:g} s (in phase: {phase}); --timeout allows more"
+                    return _failed(row, "timed_out", message, begin)
+                if isinstance(reply, Phase):
+                    phase = reply.name
+                    self._watch(planned, phase)
+                elif isinstance(reply, Done):
+                    if reply.leaving:
+                        self._drop()
+                    return reply.result
+        except WorkerDied as death:
+            self._drop()
+            return _failed(row, "crashed", f"{death} (in phase: {phase})", begin)
+
+    def latencies(self, timeout_s: float = 30.0) -> tuple[Roof, ...]:
+        """Latency roofs of the device, measured by the worker. Raises DeviceError."""
+        self._opened()
+        try:
+            self._send(AskLatencies())
+            reply = self._receive(timeout_s)
+        except WorkerDied as death:
+            self._drop()
+            raise DeviceError(f"the latencies of {self.device} could not be measured: {death}") from death
+        if not isinstance(reply, Latencies):
+            self._drop()
+            raise DeviceError(f"the latencies of {self.device} were not measured within {timeout_s:g} s")
+        return reply.roofs
+
+    def _send(self, request: Request) -> None:
+        assert self._worker is not None
+        self._worker.send(request)
+
+    def _receive(self, timeout_s: float) -> Reply | None:
+        assert self._worker is not None
+        return self._worker.receive(timeout_s)
+
+
+def _failed(row: Result, status: Status, message: str, begin: float) -> Result:
+    return msgspec.structs.replace(row, status=status, message=message, wall_s=time.perf_counter() - begin)
+
+
+class _Builds:
+    """Binaries being made ahead of the worker, each distinct request once, in the order in which they are needed."""
+
+    def __init__(self, configs: Iterable[Planned], target: Target, pool: ThreadPoolExecutor) -> None:
+        self._target = target
+        self._futures: dict[BuildRequest, Future[Binary]] = {}
+        for planned in configs:
+            for request in self._requests(planned):
+                if request is not None and request not in self._futures:
+                    self._futures[request] = pool.submit(build, request)
+
+    def _requests(self, planned: Planned) -> list[BuildRequest | None]:
+        return [
+            None if i is None else BuildRequest(i.source, i.entry, self._target, i.options, i.defines)
+            for i in planned.instantiations
+        ]
+
+    def of(self, planned: Planned) -> tuple[Binary | None, ...]:
+        """One for each step. Raises BuildError."""
+        return tuple(self._futures[r].result() if r is not None else None for r in self._requests(planned))
+
+
+@contextmanager
+def _builds(configs: Sequence[Planned], target: Target) -> Iterator[_Builds]:
+    pool = ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), thread_name_prefix="kbench-build")
+    try:
+        yield _Builds(configs, target, pool)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

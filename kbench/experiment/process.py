@@ -1,0 +1,111 @@
+"""A worker process as its parent sees it: started, spoken to, killed with everything that it started."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from kbench.experiment.protocol import Frames, Reply, Request, write_frame
+
+PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+TAIL = 2000
+"""Characters of a dead worker's stderr that are worth repeating."""
+
+
+class WorkerDied(Exception):
+    """str(error) says how it died, with the tail of its stderr."""
+
+
+class Process:
+    """One worker. Its stdout and stderr go to a file of its own: kernels print, and drivers complain."""
+
+    def __init__(self, device: str) -> None:
+        self._log = tempfile.TemporaryFile(prefix="kbench-worker-")  # noqa: SIM115 - closed by kill()
+        theirs_in, self._out = os.pipe()
+        self._in, theirs_out = os.pipe()
+        python_path = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH", "")]))
+        # -P: a user's folder may hold a copy.py, which must not shadow the standard library's.
+        command = [sys.executable, "-P", "-m", "kbench.experiment.worker", "--device", device]
+        fds = ["--fds", str(theirs_in), str(theirs_out), "--parent", str(os.getpid())]
+        try:
+            self._child = subprocess.Popen(
+                command + fds,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                pass_fds=(theirs_in, theirs_out),
+                env={**os.environ, "PYTHONPATH": python_path},
+                start_new_session=True,
+            )
+        finally:
+            os.close(theirs_in)
+            os.close(theirs_out)
+        self._frames = Frames(self._in)
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def send(self, message: Request) -> None:
+        """Raises WorkerDied."""
+        try:
+            write_frame(self._out, message)
+        except BrokenPipeError as error:
+            raise self._death() from error
+
+    def receive(self, timeout_s: float) -> Reply | None:
+        """The next message; None if it does not come in time. Raises WorkerDied."""
+        deadline = time.monotonic() + timeout_s
+        while (frame := self._frames.take()) is None:
+            ready, _, _ = select.select([self._in], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                return None
+            if not self._frames.feed():
+                raise self._death()
+        return msgspec.msgpack.decode(frame, type=Reply)
+
+    def kill(self) -> None:
+        """End it and its whole process group at once, and wait for it."""
+        if self._log.closed:
+            return
+        with suppress(ProcessLookupError):  # gone already, with all that it started
+            os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.wait()
+        self._close()
+
+    def close(self, grace_s: float = 5.0) -> None:
+        """Let it end by itself: it does when its pipe ends. Killed if it does not."""
+        if self._log.closed:
+            return
+        os.close(self._out)
+        self._out = -1
+        with suppress(subprocess.TimeoutExpired):
+            self._child.wait(grace_s)
+        self.kill()
+
+    def _close(self) -> None:
+        for fd in (self._in, self._out):
+            if fd >= 0:
+                os.close(fd)
+        self._in = self._out = -1
+        self._log.close()
+
+    def _death(self) -> WorkerDied:
+        try:
+            code = self._child.wait(5.0)
+        except subprocess.TimeoutExpired:
+            return WorkerDied("the worker closed its pipe but did not exit")
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+        self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(0, self._log.tell() - TAIL))
+        tail = self._log.read().decode(errors="replace").strip()
+        return WorkerDied(f"the worker {how}" + (f"; its last words:\n{tail}" if tail else ""))

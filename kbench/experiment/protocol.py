@@ -1,0 +1,103 @@
+"""What a sweep and its worker say to each other: MessagePack in frames of a 4-byte length, over two pipes."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+import msgspec
+
+from kbench.experiment.result import Result, Roof
+from kbench.intent.config import Config
+from kbench.intent.method import Method
+from kbench.intent.traffic import Traffic
+from kbench.machine.binary import Binary, Target
+from kbench.machine.device import DeviceInfo
+
+Mode = Literal["measure", "verify", "races", "asan"]
+MODES: dict[Mode, str] = {"measure": "fast", "verify": "check", "races": "tsan", "asan": "asan"}
+"""The build mode of a cpu for each thing that a job can ask for."""
+
+
+class Job(msgspec.Struct, frozen=True, tag=True):
+    """Run one configuration. spec_path and config.kernel: its spec; binaries: one a step; traffic: as planned."""
+
+    config: Config
+    spec_path: str
+    binaries: tuple[Binary | None, ...]
+    method: Method
+    mode: Mode
+    traffic: Traffic
+    source: str
+
+
+class AskLatencies(msgspec.Struct, frozen=True, tag=True):
+    """Measure the device's latency roofs."""
+
+
+Request = Job | AskLatencies
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The device is open. targets: what to compile for, by build mode."""
+
+    info: DeviceInfo
+    targets: dict[str, Target]
+
+
+class Unusable(msgspec.Struct, frozen=True, tag=True):
+    """The device could not be opened."""
+
+    message: str
+
+
+class Phase(msgspec.Struct, frozen=True, tag=True):
+    """The job has come to: inputs, check, warm-up, samples."""
+
+    name: str
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """leaving: the worker's device is lost, and the worker exits."""
+
+    result: Result
+    leaving: bool = False
+
+
+class Latencies(msgspec.Struct, frozen=True, tag=True):
+    roofs: tuple[Roof, ...]
+
+
+Reply = Ready | Unusable | Phase | Done | Latencies
+
+
+def write_frame(fd: int, message: Request | Reply) -> None:
+    """Raises BrokenPipeError where nobody reads any more."""
+    body = msgspec.msgpack.encode(message)
+    view = memoryview(len(body).to_bytes(4, "little") + body)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+class Frames:
+    """Cuts the bytes of a pipe into frames. `feed` reads once, and blocks; `take` gives a whole frame or None."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._bytes = bytearray()
+
+    def feed(self) -> bool:
+        """False at the end of the pipe."""
+        piece = os.read(self._fd, 1 << 16)
+        self._bytes += piece
+        return bool(piece)
+
+    def take(self) -> bytes | None:
+        if len(self._bytes) < 4:
+            return None
+        end = 4 + int.from_bytes(self._bytes[:4], "little")
+        if len(self._bytes) < end:
+            return None
+        frame = bytes(self._bytes[4:end])
+        del self._bytes[:end]
+        return frame

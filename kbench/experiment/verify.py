@@ -1,0 +1,48 @@
+"""Correctness only: on the cpu every thread order, arrays at either end of their guard pages, and the sanitizers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from kbench.experiment.measure import Problem, Say, Verdict, checked
+from kbench.experiment.protocol import Job
+from kbench.experiment.result import Result
+from kbench.intent.op import Op, Out
+from kbench.machine.device import Device
+
+PASSES = (
+    {"order": "forward", "place": "end"},
+    {"order": "reverse", "place": "end"},
+    {"order": "random", "place": "end"},
+    {"order": "forward", "place": "start"},
+)
+"""Thread order, and where arrays lie between guard pages: overruns are caught at the end, underruns at the start."""
+
+
+def verified(
+    device: Device, op: Op, outs: Mapping[str, Out], problem: Problem, job: Job, row: Result, say: Say
+) -> Result:
+    """Check one configuration without timing it. Each pass holds every output against its reference; where that is
+    exact, all thread orders have given the same bits. Raises what a bound Op raises."""
+    say("check")
+    if job.mode in ("races", "asan"):
+        from kbench.machine.cpu.sanitize import sanitize
+
+        sanitize(op, job.binaries)
+        return row
+    passes: tuple[dict[str, Any], ...] = PASSES if device.info.kind == "cpu" else ({},)
+    verdict = Verdict(())
+    for options in passes:
+        bound = device.bind(op, job.binaries, **options)
+        try:
+            verdict = checked(bound, outs, problem, bound.run)
+        finally:
+            bound.close()
+        if not verdict.ok:
+            how = ", ".join(f"{name} {value}" for name, value in options.items())
+            message = f"{verdict.message} ({how})" if how else verdict.message
+            return msgspec.structs.replace(row, status="incorrect", message=message, checks=verdict.checks)
+    return msgspec.structs.replace(row, checks=verdict.checks)

@@ -1,0 +1,181 @@
+"""The order of one configuration, the stopping rule, and that a wrong kernel is never timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_device import FakeDevice
+
+from kbench.errors import SpecError
+from kbench.experiment.measure import Problem, measure
+from kbench.experiment.result import Measurement
+from kbench.intent.method import Method
+from kbench.intent.op import Call, Op, Out
+
+X = np.arange(1, 9, dtype=np.float32)
+
+
+def copy(y: Any, x: Any) -> None:
+    y[...] = x
+
+
+def run(
+    function: Callable[..., None] = copy, *, times: Any = (), method: Method | None = None, **out: Any
+) -> tuple[Any, Measurement | None, list[str]]:
+    y = np.zeros_like(X)
+    op = Op(steps=[Call(function, (y, X))], outputs={"y": Out(y, out.pop("reference", X), **out)}, bytes_read=32)
+    device = FakeDevice(times)
+    bound = device.bind(op, [None])
+    phases: list[str] = []
+    verdict, measurement = measure(
+        bound, {"y": op.outputs["y"]}, Problem("p", np), method or Method(), ("auto", "cold"), phases.append
+    )
+    if measurement:
+        assert phases == ["check", "warm-up", "samples"]
+    return verdict, measurement, device.log
+
+
+def test_restore_check_warm_up_sample_then_check_the_last_timed_launch() -> None:
+    verdict, measurement, log = run()
+    assert verdict.ok
+    assert measurement
+    assert log[:5] == ["bind", "restore, poison y", "run", "damaged?", "read y"]
+    assert log[-4:] == ["restore, poison y", "sample 1", "damaged?", "read y"]
+    between = log[5:-4]
+    assert all(entry.startswith("sample ") for entry in between)
+    taken = sum(int(entry.split()[1]) for entry in between)
+    warm = taken + 1 - measurement.summary.n
+    assert between[0] == "sample 1"
+    assert 1 < warm < taken
+    assert len(measurement.samples_s) == measurement.summary.n == len(measurement.submit_s)
+    assert (measurement.clock, measurement.cache, measurement.floor_s) == ("scripted", "cold", 1e-7)
+    assert measurement.note == "the only one; scripted"
+
+
+def off_by_one(y: Any, x: Any) -> None:
+    y[...] = x
+    y[3] += 1
+
+
+def past_the_end(y: Any, x: Any, bound: Any) -> None:
+    y[...] = x
+    bound.canary[0] = 0
+
+
+def half(y: Any, x: Any) -> None:
+    y[:4] = x[:4]
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (off_by_one, "y: first wrong at [3]: expected 4, got 5; 1 of 8 wrong"),
+        (past_the_end, "argument 0: guard bytes overwritten 16 bytes past its end"),
+        (half, "4 of 8 wrong, 4 of them never written"),
+    ],
+)
+def test_a_wrong_kernel_is_never_timed(function: Callable[..., None], words: str) -> None:
+    verdict, measurement, log = run(function)
+    assert not verdict.ok
+    assert measurement is None
+    assert words in verdict.message
+    assert not [entry for entry in log if entry.startswith("sample")]
+
+
+def test_what_goes_wrong_only_later_is_found_at_the_last_timed_launch_and_the_time_is_thrown_away() -> None:
+    def tires(y: Any, x: Any, bound: Any) -> None:
+        y[...] = x if bound.runs < 15 else 0
+
+    verdict, measurement, _ = run(tires)
+    assert measurement is None
+    assert verdict.message.startswith(
+        "the last timed launch was wrong, though the first launch was right\ny: first wrong"
+    )
+
+
+def test_a_kernel_that_works_in_place_is_restored_before_each_checked_launch() -> None:
+    def double(y: Any, x: Any) -> None:
+        y += x
+
+    verdict, measurement, log = run(double, reference=lambda before: before + X, poison=False)
+    assert verdict.ok
+    assert measurement
+    assert log.count("restore, poison") == 2
+
+
+def test_sampling_stops_at_the_precision_but_not_before_the_least_number() -> None:
+    _, measurement, _ = run(times=[1e-5] * 500)
+    assert measurement
+    assert measurement.summary.n == 20
+    assert measurement.summary.precision == 0
+
+
+def test_noise_is_sampled_longer_and_at_most_to_the_most_samples() -> None:
+    noise = list(np.random.default_rng(3).lognormal(np.log(1e-5), 0.5, 1000))
+    _, measurement, _ = run(times=noise)
+    assert measurement
+    assert measurement.summary.n == 200
+    quiet = list(np.random.default_rng(3).lognormal(np.log(1e-5), 0.02, 1000))
+    _, measurement, _ = run(times=quiet)
+    assert measurement
+    assert 20 < measurement.summary.n < 200
+    assert measurement.summary.precision is not None
+    assert measurement.summary.precision <= 0.005
+
+
+def test_sampling_stops_when_the_samples_have_taken_their_time() -> None:
+    slow = list(np.random.default_rng(3).lognormal(np.log(2e-3), 0.5, 1000))
+    _, measurement, _ = run(times=slow)
+    assert measurement
+    assert 20 <= measurement.summary.n <= 60
+    assert sum(measurement.samples_s) >= 0.05
+
+
+def test_the_warm_up_goes_on_until_two_batches_agree() -> None:
+    cooling = [1e-5 * (1 + 2.0**-i) for i in range(200)]
+    _, measurement, _ = run(times=cooling)
+    assert measurement
+    assert measurement.summary.max_s < 1.05e-5
+    assert "not settled" not in measurement.note
+    restless = [1e-5 * (1 + (i // 10) % 2) for i in range(9, 2000)]
+    _, measurement, _ = run(times=restless)
+    assert measurement
+    assert "not settled to 2% by the warm-up" in measurement.note
+
+
+def test_a_slow_kernel_gets_fewer_samples_and_says_so() -> None:
+    import time
+
+    def slow(y: Any, x: Any) -> None:
+        y[...] = x
+        time.sleep(0.02)
+
+    _, measurement, _ = run(slow, times=[0.02] * 100, method=Method(timeout_s=1.0))
+    assert measurement
+    assert 2 <= measurement.summary.n < 20
+    assert f"only {measurement.summary.n} samples" in measurement.note
+
+
+def test_a_single_sample_may_be_asked_for() -> None:
+    _, measurement, _ = run(method=Method(samples_min=1, samples_max=1))
+    assert measurement
+    assert measurement.summary.n == 1
+    assert measurement.summary.precision is None
+
+
+def test_references_are_evaluated_once_per_problem() -> None:
+    calls = []
+
+    def reference() -> Any:
+        calls.append(1)
+        return X
+
+    problem, y = Problem("p", np), np.zeros_like(X)
+    for _ in range(3):
+        problem.reference("y", Out(y.copy(), reference))
+    assert len(calls) == 1
+    with pytest.raises(SpecError, match=r"float32\[4\], its reference is float32\[8\]"):
+        problem.reference("y", Out(y[:4], reference))

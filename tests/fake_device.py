@@ -1,0 +1,123 @@
+"""A device without hardware: arrays are NumPy's, kernels are the functions of Call steps, samples are scripted.
+
+Its log shows in which order it was used. A worker opens it by name: "fake_device:FakeDevice".
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kbench.errors import DeviceError, UsageError
+from kbench.intent.op import Call, HostArray, Op, as_out
+from kbench.machine.binary import Binary, Target
+from kbench.machine.device import POISON, Batch, DeviceInfo
+
+INFO = DeviceInfo(kind="fake", name="fake", label="fake device", uid="FAKE-1", arch="fake", memory_bytes=1 << 30)
+
+
+class FakeDevice:
+    """times: the seconds that samples take, one after another. submit: of those, what submission takes."""
+
+    def __init__(self, times: Iterable[float] = (), info: DeviceInfo = INFO) -> None:
+        self.info = info
+        self.xp = np
+        self.log: list[str] = []
+        self.times = itertools.chain(times, itertools.cycle([1e-5, 1.001e-5, 0.999e-5]))
+
+    def target(self, mode: str = "fast") -> Target:
+        return Target("cpu", mode)
+
+    def bind(self, op: Op, binaries: Sequence[Binary | None], **options: Any) -> FakeBound:
+        self.log.append(" ".join(["bind", *map(str, options.values())]))
+        return FakeBound(self, op)
+
+    def close(self) -> None:
+        self.log.append("close device")
+
+
+class FakeBound:
+    def __init__(self, device: FakeDevice, op: Op) -> None:
+        self.device = device
+        self.op = op
+        self.outs = {name: as_out(value) for name, value in op.outputs.items()}
+        self.initial: dict[int, Any] = {}
+        self.memory: dict[int, Any] = {}
+        for array in [a for s in op.steps if isinstance(s, Call) for a in s.args if isinstance(a, np.ndarray)]:
+            self.initial[id(array)] = array.copy()
+            self.memory[id(array)] = array.copy()
+        self.canary = np.full(4, 7)
+        self.runs = 0
+
+    def restore(self, poison: Mapping[str, Any]) -> None:
+        self.device.log.append(f"restore, poison {','.join(poison)}".strip())
+        for key, array in self.memory.items():
+            array[...] = self.initial[key]
+        for name in poison:
+            self.memory[id(self.outs[name].array)].view(np.uint8)[...] = POISON
+
+    def run(self) -> None:
+        self.device.log.append("run")
+        self._launch()
+
+    def _launch(self) -> None:
+        self.runs += 1
+        for step in self.op.steps:
+            assert isinstance(step, Call)
+            step.function(*(self.memory.get(id(a), a) for a in step.args), *self._asked(step))
+
+    def _asked(self, step: Call) -> list[Any]:
+        """Functions that want to misbehave ask for this object."""
+        names = getattr(step.function, "__code__", None)
+        return [self] if names and "bound" in names.co_varnames[: names.co_argcount] else []
+
+    def read(self, output: str) -> Any:
+        self.device.log.append(f"read {output}")
+        array = self.outs[output].array
+        return self.memory[id(array.array if isinstance(array, HostArray) else array)].copy()
+
+    def damaged(self) -> str | None:
+        self.device.log.append("damaged?")
+        return None if (self.canary == 7).all() else "argument 0: guard bytes overwritten 16 bytes past its end"
+
+    def sample(self, count: int, *, clock: str, cache: str) -> Batch:
+        self.device.log.append(f"sample {count}")
+        for _ in range(count):
+            self._launch()
+        times = tuple(itertools.islice(self.device.times, count))
+        return Batch(clock, cache, times, tuple(t / 10 for t in times), 1e-7, "scripted")
+
+    def clock(self, asked: str) -> tuple[str, str]:
+        if asked == "impossible":
+            raise UsageError("the clock impossible cannot time this")
+        return ("scripted" if asked == "auto" else asked), "the only one"
+
+    def occupancy(self) -> float | None:
+        return 0.5
+
+    def registers(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self.device.log.append("close")
+
+
+def unusable() -> FakeDevice:
+    raise DeviceError("there is no such device: plug it in")
+
+
+def silent() -> FakeDevice:
+    import sys
+
+    print("about to leave", file=sys.stderr)
+    raise SystemExit(7)
+
+
+def gpu_like() -> FakeDevice:
+    """One whose faults cost the worker its life, as a CUDA context's do."""
+    import msgspec
+
+    return FakeDevice(info=msgspec.structs.replace(INFO, kind="cuda"))
