@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kbench.cli import console
-from kbench.cli.options import Chosen, json_option, selects
+from kbench.cli.chosen import Chosen
+from kbench.cli.options import json_option, selects
 from kbench.cli.progress import Progress
 from kbench.errors import BuildError, KbenchError, UsageError
 from kbench.reading import units

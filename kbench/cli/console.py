@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -38,7 +38,7 @@ def json(value: Any) -> None:
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
-    """Rows of values, None for an empty cell. In a pipe: a header line and plain values, without the title."""
+    """Rows of values, None for an empty cell. On a terminal empty columns are left out; in a pipe the title is."""
     values = list(rows)
     if sys.stdout.isatty():
         _rich_table(columns, values, title)
@@ -61,12 +61,13 @@ def _rich_table(columns: Sequence[Column], rows: list[Sequence[Any]], title: str
     from rich.text import Text
 
     shown = Table(box=SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", pad_edge=False)
-    for column in columns:
-        shown.add_column(
-            column.title or column.name, justify="right" if column.number else "left", no_wrap=column.number
-        )
+    used = [i for i in range(len(columns)) if any(row[i] is not None for row in rows)]
+    for column in (columns[i] for i in used):
+        justify: Literal["right", "left"] = "right" if column.number else "left"
+        narrow = column.number or column.name in ("key", "status")
+        shown.add_column(column.title or column.name, justify=justify, no_wrap=narrow, overflow="fold")
     for row in rows:
-        cells = ["" if v is None else c.show(v) for c, v in zip(columns, row, strict=True)]
+        cells = ["" if row[i] is None else columns[i].show(row[i]) for i in used]
         shown.add_row(*(Text(cell, style=_style(cell)) for cell in cells))
     Console().print(shown)
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from kbench.cli import console
-from kbench.cli.options import catalog, json_option, path_option, suite_of
+from kbench.cli.chosen import catalog, suite_of
+from kbench.cli.options import json_option, path_option
+from kbench.errors import KbenchError, SuiteError
 
 if TYPE_CHECKING:
     from kbench.intent.config import Value
@@ -32,7 +34,13 @@ def command(paths: tuple[Path, ...], as_json: bool) -> int:
     """
     found = catalog(paths)
     kernels = [found.kernels[name] for name in sorted(found.kernels)]
-    suites = {name: suite_of(name, paths).title for name in _suite_names(paths)}
+    broken: list[KbenchError] = list(found.broken.values())
+    suites = {}
+    for name in _suite_names(paths):
+        try:
+            suites[name] = suite_of(name, paths).title
+        except SuiteError as error:
+            broken.append(error)
     if as_json:
         console.json({"kernels": [_described(k) for k in kernels], "suites": suites})
     elif sys.stdout.isatty():
@@ -41,9 +49,9 @@ def command(paths: tuple[Path, ...], as_json: bool) -> int:
         rows = [("kernel", k.name, k.summary, _axes(k)) for k in kernels]
         columns = [console.Column(name) for name in ("kind", "name", "about", "axes")]
         console.table(columns, [*rows, *(("suite", n, t, "") for n, t in suites.items())])
-    for error in found.broken.values():
-        console.say(f"kbench: {error}")
-    return 1 if found.broken else 0
+    for problem in broken:
+        console.say(f"kbench: {problem}")
+    return max((problem.exit_code for problem in broken), default=0)
 
 
 def _suite_names(paths: Sequence[Path]) -> list[str]:

@@ -1,105 +1,19 @@
-"""Options that several verbs share, and the selection that they describe."""
+"""Options that several verbs share."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from kbench.errors import UsageError
-
-if TYPE_CHECKING:
-    from kbench.intent.discover import Catalog
-    from kbench.intent.method import Method
-    from kbench.intent.plan import Plan, Selection
-    from kbench.intent.spec import Kernel
-    from kbench.intent.suite import Suite
+from kbench.cli.chosen import Chosen
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 SHORT_AXES = {"block_size": "threads", "dtype": "dtype", "variant": "variant"}
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What the user asked for, as typed. whole_paths: only folders were named, in this command and not in the
-    environment: all their kernels are meant."""
-
-    kernels: tuple[str, ...]
-    paths: tuple[Path, ...]
-    whole_paths: bool
-    suite: str | None
-    axes: dict[str, str]
-    cache: tuple[str, ...]
-    clock: tuple[str, ...]
-    method: dict[str, Any]
-
-    def plan(self, device_kind: str) -> tuple[Plan, Catalog]:
-        """Every configuration asked for, planned. Raises UsageError, SuiteError or a named kernel's SpecError."""
-        from kbench.intent.method import Method
-        from kbench.intent.plan import make_plan, select
-
-        found = catalog(self.paths)
-        if self.suite:
-            suite = suite_of(self.suite, self.paths)
-            return make_plan(
-                self._of_suite(suite, found), self._method(suite.method), device=device_kind, title=suite.title
-            ), found
-        picked = found.pick(self.kernels) if self.kernels else self._of_folders(found)
-        selections = select(picked, self.axes, self.cache or ("cold",), self.clock or ("auto",))
-        return make_plan(selections, self._method(Method()), device=device_kind), found
-
-    def _of_suite(self, suite: Suite, found: Catalog) -> list[Selection]:
-        from kbench.intent.plan import select_suite
-
-        named = [k.name for k in found.pick(self.kernels)]
-        selections = [s for s in select_suite(suite, found.pick, self.axes) if s.kernel.name in named or not named]
-        if not selections:
-            raise UsageError(f"suite {self.suite} has none of the kernels {', '.join(named)}")
-        return [replace(s, cache=self.cache or s.cache, clock=self.clock or s.clock) for s in selections]
-
-    def _of_folders(self, found: Catalog) -> list[Kernel]:
-        if not self.whole_paths:
-            raise UsageError(
-                "nothing is selected: name a --kernel, a --suite or a --path; `kbench list` shows what there is"
-            )
-        mine = {path.resolve() for path in self.paths}
-        picked = [k for k in found.kernels.values() if k.spec_path.parent in mine]
-        if not picked:
-            raise UsageError(f"no kernels in {', '.join(str(p) for p in self.paths)}: `kbench new NAME` writes one")
-        return picked
-
-    def _method(self, base: Method) -> Method:
-        import msgspec
-
-        try:
-            return msgspec.structs.replace(base, **self.method)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-
-
-def folders(paths: Sequence[Path]) -> list[Path]:
-    from kbench.machine.source import bundled
-
-    return [bundled("kernels_cu"), *paths]
-
-
-def catalog(paths: Sequence[Path]) -> Catalog:
-    from kbench.intent.discover import discover
-
-    return discover(folders(paths))
-
-
-def suite_of(name: str, paths: Sequence[Path]) -> Suite:
-    """A suite by name from kbench's own folder or the user's, or by its file."""
-    from kbench.intent.suite import find_suite, load_suite
-    from kbench.machine.source import bundled
-
-    return load_suite(find_suite(name, [*paths, bundled("suites")]))
 
 
 def given_axes(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> dict[str, str]:
@@ -163,6 +77,9 @@ _SELECTION = (
 )  # fmt: skip
 
 
+max_bytes_option = click.option(
+    "--max-bytes", callback=_size, metavar="SIZE", help="On the cpu, skip larger configurations. [default: 64MiB]"
+)
 timeout_option = click.option(
     "--timeout", "timeout_s", type=float, metavar="SECONDS",
     help="Give up a configuration after this long. [default: 10]",
@@ -175,9 +92,6 @@ _METHOD = (
                  help="Time of samples to spend on a configuration. [default: 0.05]"),
     timeout_option,
 )  # fmt: skip
-_MAX_BYTES = click.option(
-    "--max-bytes", callback=_size, metavar="SIZE", help="On the cpu, skip larger configurations. [default: 64MiB]"
-)
 
 
 def selects(command: Command) -> Command:
@@ -204,7 +118,7 @@ def selects(command: Command) -> Command:
         )
         return command(*args, chosen=chosen, **given)
 
-    added: Command = _with(wrapped, (*_SELECTION, _MAX_BYTES))
+    added: Command = _with(wrapped, (*_SELECTION, max_bytes_option))
     return added
 
 

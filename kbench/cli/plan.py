@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from kbench.cli import console
-from kbench.cli.options import Chosen, device_option, json_option, selects
+from kbench.cli.chosen import Chosen
+from kbench.cli.options import device_option, json_option, selects
 from kbench.reading import units
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from kbench.cli import console
-from kbench.cli.options import Chosen, db_option, device_option, json_option, measures, selects
+from kbench.cli.chosen import Chosen
+from kbench.cli.options import db_option, device_option, json_option, measures, selects
 from kbench.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -43,15 +44,9 @@ def command(chosen: Chosen, device: str, db: Path, fresh: bool, as_json: bool) -
       kbench sweep --path my-kernels --device cpu
     """
     from kbench.experiment.sweep import Sweep
-    from kbench.machine.choose import choose
     from kbench.record.store import Store
 
-    choice = choose(device)
-    console.say(f"device {choice.name}: {choice.why}")
-    plan, catalog = chosen.plan(choice.kind)
-    broken = [str(error) for error in catalog.broken.values()] if chosen.whole_paths else []
-    for message in broken:
-        console.say(f"kbench: {message}")
+    choice, plan, broken = chosen.start(device)
     with Store.open(db) as store, Progress("sweep", len(plan.configs)) as progress:
         done = None if fresh else (lambda info: store.done(info.uid, info.driver))
         sweep = Sweep(plan, choice.name, done=done, note=progress.note, watch=lambda planned, phase: None)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from kbench.cli import console
-from kbench.cli.options import Chosen, device_option, json_option, selects, timeout_option
+from kbench.cli.chosen import Chosen
+from kbench.cli.options import device_option, json_option, selects, timeout_option
 from kbench.cli.progress import Progress
 from kbench.errors import UsageError
 
@@ -41,19 +42,15 @@ def command(chosen: Chosen, device: str, races: bool, asan: bool, as_json: bool)
 
     from kbench.experiment.result import FAILURES
     from kbench.experiment.sweep import verify
-    from kbench.machine.choose import choose
 
     if races and asan:
         raise UsageError("--races and --asan are separate builds: run one after the other")
     if (races or asan) and device not in ("auto", "cpu"):
         raise UsageError("--races and --asan need the cpu device")
-    choice = choose("cpu" if races or asan else device)
-    console.say(f"device {choice.name}: {choice.why}")
-    plan, catalog = chosen.plan(choice.kind)
+    choice, plan, broken = chosen.start("cpu" if races or asan else device)
     method = plan.method
     if (races or asan) and "timeout_s" not in chosen.method:
         method = msgspec.structs.replace(method, timeout_s=SANITIZER_TIMEOUT_S)
-    broken = [str(error) for error in catalog.broken.values()] if chosen.whole_paths else []
     results = []
     with Progress("verify", len(plan.configs)) as progress:
         mode: Mode = "races" if races else "asan" if asan else "verify"
@@ -68,8 +65,6 @@ def command(chosen: Chosen, device: str, races: bool, asan: bool, as_json: bool)
         )
     else:
         console.table(_COLUMNS, [(r.config.id, r.status, _tolerance(r), r.message) for r in results])
-    for message in broken:
-        console.say(f"kbench: {message}")
     count = Counter(r.status for r in results)
     console.say(", ".join(f"{n} {status}" for status, n in count.most_common()))
     return 3 if broken or FAILURES & set(count) else 0

@@ -1,0 +1,116 @@
+"""What the user asked for on the command line, and the plan that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kbench.cli import console
+from kbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from kbench.intent.discover import Catalog
+    from kbench.intent.method import Method
+    from kbench.intent.plan import Plan, Selection
+    from kbench.intent.spec import Kernel
+    from kbench.intent.suite import Suite
+    from kbench.machine.choose import Choice
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the user asked for, as typed. whole_paths: only folders were named, in this command and not in the
+    environment: all their kernels are meant."""
+
+    kernels: tuple[str, ...]
+    paths: tuple[Path, ...]
+    whole_paths: bool
+    suite: str | None
+    axes: dict[str, str]
+    cache: tuple[str, ...]
+    clock: tuple[str, ...]
+    method: dict[str, Any]
+
+    def plan(self, device_kind: str) -> tuple[Plan, Catalog]:
+        """Every configuration asked for, planned. Raises UsageError, SuiteError or a named kernel's SpecError."""
+        from kbench.intent.method import Method
+        from kbench.intent.plan import make_plan, select
+
+        found = catalog(self.paths)
+        if self.suite:
+            suite = suite_of(self.suite, self.paths)
+            return make_plan(
+                self._of_suite(suite, found), self._method(suite.method), device=device_kind, title=suite.title
+            ), found
+        picked = found.pick(self.kernels) if self.kernels else self._of_folders(found)
+        selections = select(picked, self.axes, self.cache or ("cold",), self.clock or ("auto",))
+        return make_plan(selections, self._method(Method()), device=device_kind), found
+
+    def start(self, device: str) -> tuple[Choice, Plan, bool]:
+        """The device to use, said aloud, what to run on it, and whether a file of a whole folder could not be loaded.
+
+        Raises as `plan` does, and BuildError where the cpu device has no compiler at all.
+        """
+        from kbench.machine.choose import choose
+
+        choice = choose(device)
+        console.say(f"device {choice.name}: {choice.why}")
+        plan, found = self.plan(choice.kind)
+        broken = found.broken.values() if self.whole_paths else ()
+        for error in broken:
+            console.say(f"kbench: {error}")
+        if choice.kind == "cpu":
+            from kbench.machine.cpu.compiler import host_compiler
+
+            host_compiler()
+        return choice, plan, bool(broken)
+
+    def _of_suite(self, suite: Suite, found: Catalog) -> list[Selection]:
+        from kbench.intent.plan import select_suite
+
+        named = [k.name for k in found.pick(self.kernels)]
+        selections = [s for s in select_suite(suite, found.pick, self.axes) if s.kernel.name in named or not named]
+        if not selections:
+            raise UsageError(f"suite {self.suite} has none of the kernels {', '.join(named)}")
+        return [replace(s, cache=self.cache or s.cache, clock=self.clock or s.clock) for s in selections]
+
+    def _of_folders(self, found: Catalog) -> list[Kernel]:
+        if not self.whole_paths:
+            raise UsageError(
+                "nothing is selected: name a --kernel, a --suite or a --path; `kbench list` shows what there is"
+            )
+        mine = {path.resolve() for path in self.paths}
+        picked = [k for k in found.kernels.values() if k.spec_path.parent in mine]
+        if not picked:
+            raise UsageError(f"no kernels in {', '.join(str(p) for p in self.paths)}: `kbench new NAME` writes one")
+        return picked
+
+    def _method(self, base: Method) -> Method:
+        import msgspec
+
+        try:
+            return msgspec.structs.replace(base, **self.method)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+
+
+def folders(paths: Sequence[Path]) -> list[Path]:
+    from kbench.machine.source import bundled
+
+    return [bundled("kernels_cu"), *paths]
+
+
+def catalog(paths: Sequence[Path]) -> Catalog:
+    from kbench.intent.discover import discover
+
+    return discover(folders(paths))
+
+
+def suite_of(name: str, paths: Sequence[Path]) -> Suite:
+    """A suite by name from kbench's own folder or the user's, or by its file."""
+    from kbench.intent.suite import find_suite, load_suite
+    from kbench.machine.source import bundled
+
+    return load_suite(find_suite(name, [*paths, bundled("suites")]))
