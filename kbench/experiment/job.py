@@ -68,7 +68,7 @@ class Bench:
         return self._measured(op, outs, problem, job, row, say)
 
     def _measured(self, op: Op, outs: Mapping[str, Out], problem: Problem, job: Job, row: Result, say: Say) -> Result:
-        bound = self.device.bind(op, job.binaries)
+        bound = self.device.bind(op, job.binaries, **limits(self.device, job))
         try:
             asked = (job.config.clock, job.config.cache)
             verdict, measurement = measure(bound, outs, problem, job.method, asked, say)
@@ -97,6 +97,11 @@ class Bench:
         if key not in self._kernels:
             raise SpecError(f"{job.spec_path} no longer defines kernel {job.config.kernel!r}")
         return self._kernels[key]
+
+
+def limits(device: Device, job: Job) -> dict[str, float]:
+    """An emulated launch ends itself in time, and can say where it was; the parent's kill is for all else."""
+    return {"timeout_s": 0.8 * job.method.timeout_s} if device.info.kind == "cpu" else {}
 
 
 def compiled_of(job: Job, registers: int | None = None) -> Compiled | None:

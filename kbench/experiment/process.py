@@ -71,7 +71,8 @@ class Process:
                 return None
             if not self._frames.feed():
                 raise self._death()
-        return msgspec.msgpack.decode(frame, type=Reply)
+        reply: Reply = msgspec.msgpack.decode(frame, type=Reply)
+        return reply
 
     def kill(self) -> None:
         """End it and its whole process group at once, and wait for it."""

@@ -99,12 +99,12 @@ class Device(Protocol):
     def target(self, mode: str = "fast") -> Target:
         """What to compile for; mode is a cpu build mode, ignored on a GPU."""
 
-    def bind(self, op: Op, binaries: Sequence[Binary | None], **options: Any) -> Bound:
-        """Copy the Op's arrays into guarded memory and load its kernels; binaries has one entry a step (None for
-        copies).
-        options: cpu only (order, seed, strict, place, workers). Raises SpecError where arguments do not fit a
-        kernel's parameters, MemoryError
-        where they do not fit the device."""
+    def bind(self, op: Op, binaries: Sequence[Binary | None], *args: Any, **options: Any) -> Bound:
+        """Copy the Op's arrays into guarded memory and load its kernels; binaries: one a step, None for copies.
+
+        options: of the cpu only, by keyword (order, seed, strict, place, workers, timeout_s); `*args: Any` is there
+        because it lets a device spell its options out. Raises SpecError where arguments do not fit a kernel's
+        parameters, MemoryError where they do not fit the device."""
 
     def close(self) -> None: ...
 
