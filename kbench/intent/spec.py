@@ -54,7 +54,7 @@ class Kernel:
         order = [n for n in values if n not in self.tuning] + [n for n in values if n in self.tuning]
         found: dict[str, Config] = {}
         for point in itertools.product(*(values[n] for n in order)):
-            axes = self._applicable(dict(zip(order, point, strict=True)))
+            axes = {n: _plain(v) for n, v in self._applicable(dict(zip(order, point, strict=True))).items()}
             for how in itertools.product(cache, clock):
                 config = Config(self.name, axes, tuple(n for n in self.tuning if n in axes), *how)
                 found.setdefault(config.id, config)
@@ -115,6 +115,11 @@ class Kernel:
         if callable(given):
             return tuple(given(**words))
         return tuple(text.format(**{n: _in_cpp(v) for n, v in words.items()}) for text in given)
+
+
+def _plain(value: Value) -> Value:
+    """As it comes back from a pipe or the store, so that a Config is the same on both sides."""
+    return str(value) if isinstance(value, DType) else value
 
 
 def _typed(name: str, value: Value) -> Value:
