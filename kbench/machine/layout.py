@@ -77,8 +77,8 @@ class Layout:
 
 
 def layout(op: Op) -> Layout:
-    """The layout of an Op. Raises SpecError for copies of unequal or gappy arrays, memory that is given as both host
-    and device memory, and an output that no step touches."""
+    """The layout of an Op. Raises SpecError for copies of unequal, gappy or overlapping arrays, memory given as both
+    host and device memory, and an output that no step touches."""
     finder = _Finder()
     for step in op.steps:
         finder.add_all(_arrays(step))
@@ -213,4 +213,8 @@ class _Finder:
             if pair[0].nbytes != pair[1].nbytes:
                 raise SpecError(f"copy {i}: destination has {pair[0].nbytes} bytes, source {pair[1].nbytes}")
             rows[i] = (*found, pair[0].nbytes)
-        return Transfers(*np.ascontiguousarray(rows.T))
+        dst_base, dst_offset, src_base, src_offset, nbytes = np.ascontiguousarray(rows.T)
+        overlap = np.flatnonzero((dst_base == src_base) & (abs(dst_offset - src_offset) < nbytes))
+        if overlap.size:
+            raise SpecError(f"copy {overlap[0]}: destination and source overlap")
+        return Transfers(dst_base, dst_offset, src_base, src_offset, nbytes)

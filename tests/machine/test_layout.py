@@ -100,6 +100,7 @@ def test_sixteen_thousand_copies_are_laid_out_quickly() -> None:
         (lambda x: _op(_launch(x, HostArray(x[2:])), y=x), "both as HostArray and as a plain array"),
         (lambda x: _op(Copy(x[:4], x[4:9]), y=x), "destination has 16 bytes, source 20"),
         (lambda x: _op(CopyBatch([(x[:2], x[2:4]), (x[::2], x[1::2])]), y=x), "copy 1: an array with gaps"),
+        (lambda x: _op(Copy(x[:8], x[6:14]), y=x), "copy 0: destination and source overlap"),
         (lambda x: _op(Copy(x, 3), y=x), "expected an array, got int"),
     ],
 )

@@ -1,0 +1,189 @@
+"""An Op bound to the cpu device: guarded copies of its memory, its steps ready to run, its outputs checked and read."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kbench.errors import DeviceError, SpecError, UsageError
+from kbench.intent.op import Call, HostArray, Launch, Op, dim3
+from kbench.machine.arguments import check_arguments
+from kbench.machine.binary import Binary
+from kbench.machine.cpu.clock import HostClock
+from kbench.machine.cpu.launch import Conditions, Library, PreparedLaunch
+from kbench.machine.cpu.memory import Region, Watched
+from kbench.machine.cpu.names import names_in, names_of
+from kbench.machine.device import POISON, Batch
+from kbench.machine.layout import Layout, Operand, Table, Transfers, layout
+
+Run = Callable[[], int | None]
+"""One step: runs and waits; returns the nanoseconds that the native side measured, None where it does not."""
+
+
+class CpuBound:
+    """Implements kbench.machine.device.Bound."""
+
+    def __init__(
+        self, op: Op, binaries: Sequence[Binary | None], conditions: Conditions, place: str, clock: HostClock
+    ) -> None:
+        if place not in ("end", "start"):
+            raise UsageError(f'arrays are placed at the "end" or the "start" of a guarded region, not at {place!r}')
+        if len(binaries) != len(op.steps):
+            raise SpecError(f"{len(op.steps)} steps but {len(binaries)} binaries")
+        self._conditions, self._clock = conditions, clock
+        self._layout: Layout = layout(op)
+        self._regions = [Region(base.nbytes, place) for base in self._layout.bases]
+        self._names = names_of(self._layout)
+        self._tables: list[tuple[Region, str, np.ndarray[Any, Any]]] = []
+        self._libraries: list[Library] = []
+        self._written: set[int] = set()
+        for region, base in zip(self._regions, self._layout.bases, strict=True):
+            ctypes.memmove(region.address, base.address, base.nbytes)
+        self._runs = [
+            self._bind(step, placed, binary, place)
+            for step, placed, binary in zip(op.steps, self._layout.steps, binaries, strict=True)
+        ]
+
+    # ------------------------------------------------------------ steps
+    def _bind(self, step: Any, placed: Any, binary: Binary | None, place: str) -> Run:
+        if isinstance(placed, Transfers):
+            return self._bind_copies(placed)
+        if isinstance(step, Call):
+            return self._bind_call(step, placed, place)
+        if binary is None:
+            raise SpecError("a Launch step needs a compiled kernel")
+        return self._bind_launch(step, placed, binary, place)
+
+    def _bind_launch(self, step: Launch, placed: tuple[Any, ...], binary: Binary, place: str) -> Run:
+        if binary.target.device != "cpu" or binary.target.arch not in ("fast", "check"):
+            raise DeviceError(f"the cpu device runs fast and check builds in process, not {binary.target.arch}")
+        if step.cluster is not None and dim3(step.cluster) != (1, 1, 1):
+            raise DeviceError("the cpu device has no thread block clusters")
+        values = check_arguments(binary.entry, binary.params, step.args)
+        reached: dict[int, bool] = {}  # base -> may be written
+        arguments, watched = [], []
+        for param, value, where in zip(binary.params, values, placed, strict=True):
+            if isinstance(where, Operand):
+                reached[where.base] = reached.get(where.base, False) or param.kind != "const"
+                arguments.append(np.uint64(self._address(where)))
+            elif isinstance(where, Table):
+                reached.update((operand.base, True) for operand in where.operands)
+                table = self._table(where, f"argument {len(arguments)}", place)
+                watched.append(Watched(table, self._tables[-1][1]))
+                arguments.append(np.uint64(table.address))
+            else:
+                arguments.append(value)
+        self._written |= {base for base, writable in reached.items() if writable}
+        watched += [Watched(self._regions[b], name) for b, name in names_in(self._layout, placed).items()]
+        self._libraries.append(Library(binary))
+        prepared = PreparedLaunch(
+            self._libraries[-1], grid=dim3(step.grid), block=dim3(step.block), shared_bytes=step.shared_bytes,
+            arguments=[a.tobytes() for a in arguments], conditions=self._conditions, watched=watched,
+            read_only=[self._regions[base] for base, writable in reached.items() if not writable],
+        )  # fmt: skip
+        return prepared.run
+
+    def _bind_copies(self, rows: Transfers) -> Run:
+        starts = np.array([region.address for region in self._regions], np.uint64)
+        dst = starts[rows.dst_base] + rows.dst_offset.astype(np.uint64)
+        src = starts[rows.src_base] + rows.src_offset.astype(np.uint64)
+        size = rows.nbytes.astype(np.uint64)
+        self._written |= set(rows.dst_base.tolist())
+        library = self._clock.empty
+        return lambda: int(library.copies(len(dst), dst.ctypes.data, src.ctypes.data, size.ctypes.data))
+
+    def _bind_call(self, step: Call, placed: tuple[Any, ...], place: str) -> Run:
+        args: list[Any] = []
+        for value, where in zip(step.args, placed, strict=True):
+            if isinstance(where, Operand):
+                self._written.add(where.base)
+                view = self._view(where)
+                args.append(HostArray(view, value.pinned) if isinstance(value, HostArray) else view)
+            elif isinstance(where, Table):
+                self._written |= {operand.base for operand in where.operands}
+                table = self._table(where, f"argument {len(args)}", place)
+                args.append(table.view((len(where.operands),), np.uint64))
+            else:
+                args.append(value)
+
+        def call() -> None:
+            step.function(*args)
+
+        return call
+
+    def _address(self, operand: Operand) -> int:
+        return self._regions[operand.base].address + operand.offset
+
+    def _table(self, table: Table, name: str, place: str) -> Region:
+        addresses = np.array([self._address(operand) for operand in table.operands], np.uint64)
+        region = Region(addresses.nbytes, place)
+        self._tables.append((region, f"{name} (Pointers, {len(addresses)} addresses)", addresses))
+        ctypes.memmove(region.address, addresses.ctypes.data, addresses.nbytes)
+        return region
+
+    def _view(self, operand: Operand) -> Any:
+        return self._regions[operand.base].view(operand.shape, operand.dtype, operand.offset, operand.strides)
+
+    # ------------------------------------------------------------ Bound
+    def restore(self, poison: Mapping[str, Any]) -> None:
+        for index, (region, base) in enumerate(zip(self._regions, self._layout.bases, strict=True)):
+            region.renew()
+            if index in self._written:
+                ctypes.memmove(region.address, base.address, base.nbytes)
+        for region, _, addresses in self._tables:
+            region.renew()
+            ctypes.memmove(region.address, addresses.ctypes.data, addresses.nbytes)
+        for name, what in poison.items():
+            _poison(self._view(self._layout.outputs[name]), what)
+
+    def run(self) -> None:
+        for run in self._runs:
+            run()
+
+    def read(self, output: str) -> Any:
+        return self._view(self._layout.outputs[output]).copy()
+
+    def damaged(self) -> str | None:
+        named = [(region, self._names[index]) for index, region in enumerate(self._regions)]
+        for region, name in [*named, *((region, name) for region, name, _ in self._tables)]:
+            offset = region.damage()
+            if offset is not None:
+                return f"{name}: memory around it was overwritten, at byte offset {offset}"
+        return None
+
+    def sample(self, count: int, *, clock: str, cache: str) -> Batch:
+        self.clock(clock)
+        return self._clock.sample(self._runs, count, cache, self._conditions)
+
+    def clock(self, asked: str) -> tuple[str, str]:
+        return self._clock.choose(asked)
+
+    def occupancy(self) -> float | None:
+        return None
+
+    def registers(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self._runs = []
+        for library in self._libraries:
+            library.close()
+        for region in (*self._regions, *(region for region, _, _ in self._tables)):
+            region.close()
+        self._libraries, self._regions, self._tables = [], [], []
+
+
+def _poison(view: Any, what: Any) -> None:
+    """Fill an array, or its elements of the flat indices `what`, with POISON bytes."""
+    if what is False or view.size == 0:
+        return
+    if what is True and view.flags.c_contiguous:
+        ctypes.memset(view.ctypes.data, POISON, view.nbytes)
+        return
+    if view.itemsize in (1, 2, 4, 8):  # as bits: assigning a bool or a NaN may change them
+        view = view.view(f"u{view.itemsize}")
+    value = np.frombuffer(bytes([POISON]) * view.itemsize, view.dtype)[0]
+    view[... if what is True else np.unravel_index(np.asarray(what), view.shape)] = value
