@@ -17,8 +17,8 @@ TIE = 0.01
 @dataclass(frozen=True)
 class Problem:
     """rows: ok ones by achieved bandwidth, then failures, then skipped ones. naive, baseline: the fastest ok row of
-    that variant. naive_name: what the gain is over ("naive", the first variant's name, or "slowest"). ties: ok rows that
-    cannot be told from the best."""
+    that variant. naive_name: what the gain is over ("naive", the first variant's name, or "slowest"). ties: ok rows
+    that cannot be told from the best."""
 
     device: DeviceInfo
     name: str

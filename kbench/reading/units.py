@@ -31,13 +31,13 @@ def rate(bytes_per_s: float | None) -> str:
 
 
 def size(nbytes: float) -> str:
-    """1 GiB, 64 KiB, 976.6 KiB, 12 B."""
+    """1 GiB, 64 KiB, 977 KiB, 12 B."""
     value = float(nbytes)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < 1024 or unit == "GiB":
             break
         value /= 1024
-    return f"{value:.0f} {unit}" if value == int(value) else f"{digits(value)} {unit}"
+    return f"{value:.0f} {unit}" if value == int(value) else f"{digits(value, 3)} {unit}"
 
 
 def percent(fraction: float | None) -> str:
@@ -51,10 +51,10 @@ def factor(value: float | None) -> str:
 
 
 def count(value: float) -> str:
-    """A number of elements: powers of two from 1024 on as 2^20, others with a thin gap between thousands."""
+    """A number of elements: powers of two from 65536 on as 2^20, others with a thin gap between thousands."""
     if value != int(value):
         return digits(value)
     whole = int(value)
-    if whole >= 1024 and whole & (whole - 1) == 0:
+    if whole >= 1 << 16 and whole & (whole - 1) == 0:
         return f"2^{whole.bit_length() - 1}"
     return f"{whole:,}".replace(",", "\u2009")

@@ -1,0 +1,41 @@
+"""The measured ceilings of one device, picked from its roofs and from those that its rows carry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kbench.experiment.result import Roof
+from kbench.machine.device import DeviceInfo
+from kbench.reading.problem import Problem
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """dram, l2: bytes/s, None where not measured. flops: (name, flop/s), lowest first."""
+
+    dram: float | None
+    l2: float | None
+    flops: tuple[tuple[str, float], ...]
+
+
+def ceilings(device: DeviceInfo, problems: Sequence[Problem], roofs: Sequence[Roof]) -> Ceilings:
+    """dram: the highest copy roof beyond L2 (of all working sets where the L2 is unknown); l2: the highest warm one
+    within it, or one whose kind says L2."""
+    carried = [row.result.roof for problem in problems for row in problem.ok if row.result.roof]
+    rates = [
+        roof for roof in [*roofs, *carried] if roof.unit == "B/s" and "2d" not in roof.kind and "d2" not in roof.kind
+    ]
+    fast = [roof.value for roof in rates if _in_l2(roof, device)]
+    slow = [roof for roof in rates if not _in_l2(roof, device) and roof.cache != "warm"]
+    copies = [roof.value for roof in slow if roof.kind == "copy"] or [roof.value for roof in slow]
+    flops = {roof.kind: roof.value for roof in roofs if roof.unit == "flop/s"}
+    return Ceilings(
+        max(copies, default=None), max(fast, default=None), tuple(sorted(flops.items(), key=lambda f: f[1]))
+    )
+
+
+def _in_l2(roof: Roof, device: DeviceInfo) -> bool:
+    if roof.kind.lower().startswith("l2"):
+        return True
+    return roof.cache == "warm" and device.l2_bytes is not None and 0 < roof.nbytes <= device.l2_bytes

@@ -1,0 +1,130 @@
+"""The roofline of a device: its kernels that compute, under the measured ceilings of memory and arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import atan2, degrees, hypot
+from typing import Any
+
+from kbench.intent.config import format_value
+from kbench.machine.device import DeviceInfo
+from kbench.reading import units
+from kbench.reading.charts.axes import engineering, log_ticks, place_labels
+from kbench.reading.charts.ceilings import Ceilings
+from kbench.reading.charts.drawing import Chart, Drawing
+from kbench.reading.charts.style import MUTED, look
+from kbench.reading.charts.view import fastest, tip, where
+from kbench.reading.problem import Problem
+from kbench.record.store import Stored
+
+Point = tuple[Problem, Stored]
+
+
+def roofline(device: DeviceInfo, problems: Sequence[Problem], found: Ceilings, prefix: str = "") -> Iterator[Chart]:
+    """One chart, log-log: the fastest row of each problem and variant. None where nothing computes."""
+    every = [(problem, row) for problem in problems for row in fastest(problem.ok).values()]
+    points = [(problem, row) for problem, row in every if row.result.flops_per_s]
+    if points:
+        yield _roofline(device, points, found, prefix)
+
+
+def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: str) -> Chart:
+    drawing = Drawing(height_in=3.6, left=0.72, right=0.85 if found.flops else 0.12)
+    ax = drawing.ax
+    xs = [row.result.traffic.intensity for _, row in points]
+    ys = [row.result.flops_per_s or 0.0 for _, row in points]
+    slopes = [
+        ("DRAM, measured", found.dram, "--"),
+        ("L2, measured", found.l2, "-."),
+        ("peak", device.peak_bytes_per_s, ":"),
+    ]
+    known = [(name, value, dash) for name, value, dash in slopes if value]
+    tops = [value for _, value in found.flops]
+    ridge = max(tops) / min(value for _, value, _ in known) if tops and known else max(xs)
+    low, high = min(xs) / 3, max(*xs, ridge) * 4
+    bottom, top = min(ys) / 4, max([*ys, *tops]) * 3
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlim(low, high)
+    ax.set_ylim(bottom, top)
+    log_ticks(ax.xaxis, low, high)
+    log_ticks(ax.yaxis, bottom, top)
+    ax.set_xlabel("arithmetic intensity, flop per useful byte of device memory")
+    ax.set_ylabel("achieved flop/s")
+    labels = _scatter(drawing, points, xs, ys)
+    _slopes(drawing, known, max(tops, default=top), [(x, y) for x, y, _ in labels])
+    for name, value in found.flops:
+        reach = value / max((slope for _, slope, _ in known), default=value / low)
+        ax.plot([max(reach, low), high], [value, value], color=MUTED, linewidth=1.2, linestyle="--", zorder=1.5)
+        drawing.text(high * 1.04, value, f"{name}: {engineering(value)}", va="center")
+    unlabelled = place_labels(ax, labels)
+    note = (
+        f"{unlabelled} labels are left out where they would overlap; point at a mark to read it." if unlabelled else ""
+    )
+    named = ", ".join([name for name, *_ in known] + [name for name, _ in found.flops])
+    alt = f"Roofline with {len(points)} points; ceilings: {named}."
+    return drawing.finish(f"{prefix}roofline", "Roofline", where([row for _, row in points]), note, alt)
+
+
+def _scatter(drawing: Drawing, points: list[Point], xs: list[float], ys: list[float]) -> list[tuple[float, float, str]]:
+    """A mark a point, a series a kernel and variant; returns labels, the fastest of each problem first."""
+    series: dict[str, int] = {}
+    labels: list[tuple[float, float, str]] = []
+    for (problem, row), x, y in zip(points, xs, ys, strict=True):
+        name = f"{problem.kernel} {format_value(row.result.config.axes.get('variant', ''))}".strip()
+        if name not in series:
+            series[name] = drawing.series(name, look(len(series)))
+        shown = drawing.legend[series[name]].look
+        (mark,) = drawing.ax.plot(
+            [x], [y], marker=shown.marker, color=shown.colour, markersize=6, linestyle="", zorder=3
+        )
+        drawing.mark(mark, series[name])
+        drawing.hit(x, y, f"{problem.kernel}: {tip(problem, row)}", series[name])
+        if row is problem.best:
+            labels.append((x, y, _apart(problem, [p for p, _ in points])))
+    return labels
+
+
+def _apart(problem: Problem, others: Sequence[Problem]) -> str:
+    """What tells a problem from the others of its kernel; the kernel's name too where there are several kernels."""
+    same = [other for other in others if other.kernel == problem.kernel]
+    varying = [n for n, v in problem.axes.items() if any(other.axes.get(n) != v for other in same)]
+    words = " ".join(f"{name} {format_value(problem.axes[name])}" for name in varying[:2])
+    return f"{problem.kernel} {words}".strip() if len(same) < len(others) or not words else words
+
+
+def _slopes(
+    drawing: Drawing, known: list[tuple[str, float, str]], top: float, points: list[tuple[float, float]]
+) -> None:
+    """Bandwidth ceilings: flop/s = intensity * bytes/s, up to the highest flop ceiling, named along the line."""
+    ax = drawing.ax
+    (left, _), (bottom, _) = ax.get_xlim(), ax.get_ylim()
+    busy = [tuple(ax.transData.transform(point)) for point in points]
+    for index, (name, value, dash) in enumerate(sorted(known, key=lambda slope: slope[1])):
+        start, end = max(left, bottom / value), top / value
+        if end <= start:
+            continue
+        ax.plot([start, end], [start * value, end * value], color=MUTED, linewidth=1.2, linestyle=dash, zorder=1.5)
+        ends = ax.transData.transform([(start, start * value), (end, end * value)])
+        (x0, y0), (x1, y1) = ends
+        share = _clearest(ends, busy)
+        busy.append((x0 + (x1 - x0) * (share + 0.15), y0 + (y1 - y0) * (share + 0.15)))
+        at = start * (end / start) ** share
+        below = index == 0  # the lowest line's name under it, so that it does not sit between two lines
+        ax.annotate(
+            f"{name}: {units.rate(value)} GB/s", (at, at * value), (3, -3) if below else (-3, 3), fontsize=7.6,
+            rotation=degrees(atan2(y1 - y0, x1 - x0)), rotation_mode="anchor", textcoords="offset points", color=MUTED,
+            va="top" if below else "bottom",
+        )  # fmt: skip
+
+
+def _clearest(ends: Any, busy: list[tuple[float, float]]) -> float:
+    """Where along a line (as a share) a name that fills about a third of it starts farthest from what is there."""
+    (x0, y0), (x1, y1) = ends
+
+    def room(share: float) -> float:
+        middle = share + 0.15
+        x, y = x0 + (x1 - x0) * middle, y0 + (y1 - y0) * middle
+        return min((hypot(x - bx, y - by) for bx, by in busy), default=0.0)
+
+    return max((0.03, 0.15, 0.3, 0.45, 0.6), key=room)

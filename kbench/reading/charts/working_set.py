@@ -1,0 +1,80 @@
+"""Bandwidth against working set: where kernels that compute nothing stand under the ceilings of L2 and DRAM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from kbench.machine.device import DeviceInfo
+from kbench.reading import units
+from kbench.reading.charts.axes import ceiling, even_ticks, log_ticks, place_labels
+from kbench.reading.charts.ceilings import Ceilings
+from kbench.reading.charts.drawing import Chart, Drawing
+from kbench.reading.charts.style import MUTED, look
+from kbench.reading.charts.view import tip, useful, where
+from kbench.reading.problem import Problem
+from kbench.record.store import Stored
+
+
+def working_set(device: DeviceInfo, problems: Sequence[Problem], found: Ceilings, prefix: str = "") -> Iterator[Chart]:
+    """One chart, log-log: the best row of each problem that moves device memory and computes nothing; none without."""
+    points = [
+        (p, p.best)
+        for p in problems
+        if p.best and not p.best.result.traffic.flops and not p.best.result.traffic.link_bytes
+    ]
+    if points:
+        yield _chart(device, sorted(points, key=lambda point: useful(point[0])), found, prefix)
+
+
+def _chart(device: DeviceInfo, points: list[tuple[Problem, Stored]], found: Ceilings, prefix: str) -> Chart:
+    drawing = Drawing(height_in=3.6)
+    ax = drawing.ax
+    sizes = [float(useful(problem)) for problem, _ in points]
+    rates = [_rate(row) for _, row in points]
+    ax.set_xscale("log", base=2)
+    ax.set_xlim(min(sizes) / 1.7, max(sizes) * 1.7)
+    even_ticks(ax.xaxis, min(sizes) / 1.7, max(sizes) * 1.7)
+    ax.set_xlabel("working set: useful bytes moved")
+    _ceilings(drawing, device, found, rates)
+    labels = []
+    for index, kernel in enumerate(dict.fromkeys(problem.kernel for problem, _ in points)):
+        series = drawing.series(kernel, look(index))
+        group = [(problem, row) for problem, row in points if problem.kernel == kernel]
+        shown = drawing.legend[series].look
+        xs, ys = [float(useful(problem)) for problem, _ in group], [_rate(row) for _, row in group]
+        (marks,) = ax.plot(xs, ys, marker=shown.marker, color=shown.colour, markersize=5, linestyle="", zorder=3)
+        drawing.mark(marks, series)
+        for (problem, row), x, y in zip(group, xs, ys, strict=True):
+            drawing.hit(x, y, f"{kernel}: {tip(problem, row)}", series)
+        labels.append((xs[-1], ys[-1], kernel))
+    place_labels(ax, labels)
+    rows = [row for _, row in points]
+    name, title = f"{prefix}working-set", "Bandwidth against working set"
+    alt = f"Achieved GB/s against working set, {len(labels)} kernels that compute nothing, {len(rows)} points."
+    return drawing.finish(name, title, where(rows), "The best configuration of each problem.", alt)
+
+
+def _rate(row: Stored) -> float:
+    return (row.result.achieved_bytes_per_s or 0) / 1e9
+
+
+def _ceilings(drawing: Drawing, device: DeviceInfo, found: Ceilings, rates: list[float]) -> None:
+    """A logarithmic GB/s axis with the DRAM, L2 and theoretical ceilings, and the L2's size as a vertical line."""
+    ax = drawing.ax
+    peak = device.peak_bytes_per_s
+    roofs = [value / 1e9 for value in (found.dram, found.l2, peak) if value]
+    low, high = min(rates) / 1.8, max([*rates, *roofs]) * 1.6
+    ax.set_yscale("log")
+    ax.set_ylim(low, high)
+    log_ticks(ax.yaxis, low, high, lambda value: f"{value:g}")
+    ax.set_ylabel("achieved bandwidth, GB/s")
+    if found.dram:
+        ceiling(ax, found.dram / 1e9, f"DRAM copy, measured {units.rate(found.dram)}", below=True)
+    if peak:
+        ceiling(ax, peak / 1e9, f"theoretical peak {units.rate(peak)}", measured=False)
+    if found.l2:
+        ceiling(ax, found.l2 / 1e9, f"L2, measured {units.rate(found.l2)}")
+    left, right = ax.get_xlim()
+    if device.l2_bytes and left < device.l2_bytes < right:
+        ax.axvline(device.l2_bytes, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
+        drawing.text(device.l2_bytes, low * 1.06, f" L2: {units.size(device.l2_bytes)}", va="bottom")
