@@ -31,6 +31,7 @@ def entry(*, variant: str, dtype: Any, loads: int = 0, hint: str = "", **_: Any)
     tuning=("variant", "threads", "loads", "hint"),
     baselines=("memcpy",),
     only={"loads": ("unrolled",), "hint": ("unrolled",)},
+    also={"hint": ["plain", "bypass", "evict_first"]},
 )
 def copy(
     xp: Any, rng: Any, *, nbytes: int, dtype: Any, variant: str, threads: int, loads: int, hint: str

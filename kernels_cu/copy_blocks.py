@@ -33,6 +33,7 @@ def entry(*, variant: str, dtype: Any, loads: int = 0, hint: str = "", chunk: in
     tuning=("variant", "threads", "loads", "hint", "chunk"),
     baselines=("memcpy",),
     only={"threads": ("naive", "uint4", "split"), "loads": ("split",), "hint": ("split",), "chunk": ("bulk",)},
+    also={"hint": ["plain", "bypass", "evict_first"]},
 )
 def copy_blocks(
     xp: Any, rng: Any, *, layers: int, pairs: int, page_size: int, heads: int, dim: int, dtype: Any,

@@ -24,6 +24,7 @@ from kbench import Copy, CopyBatch, Launch, Op, Out, Skip, host, kernel, to_nump
     tuning=("variant", "threads", "loads", "ctas"),
     baselines=("memcpy", "batch"),
     only={"ctas": ("zero_copy",)},
+    also={"host_order": ["random"]},
 )
 def swap_blocks(
     xp: Any, rng: Any, *, direction: str, memory: str, pages: int, page_bytes: int, host_order: str,

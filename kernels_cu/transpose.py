@@ -32,6 +32,7 @@ def matrix_entry(
     tuning=("variant", "threads", "tile", "group", "hint"),
     baselines=("cupy",),
     only={"tile": ("vector",), "group": ("vector",), "hint": ("vector",)},
+    also={"hint": ["streaming", "bypass", "evict_first"]},
 )
 def transpose(
     xp: Any, rng: Any, *, rows: int, cols: int, dtype: Any, variant: str, threads: int, tile: int, group: int, hint: str
@@ -78,6 +79,7 @@ def heads_entry(*, variant: str, dtype: Any, loads: int = 0, hint: str = "", **_
     tuning=("variant", "threads", "loads", "hint"),
     baselines=("cupy",),
     only={"loads": ("vector",), "hint": ("vector",)},
+    also={"hint": ["plain", "bypass", "evict_first"]},
 )
 def transpose_heads(
     xp: Any, rng: Any, *, layout: str, heads: int, tokens: int, dim: int, dtype: Any,

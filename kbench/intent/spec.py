@@ -27,7 +27,7 @@ class Kernel:
 
     axes: every axis with its default values, in declared order. tuning: those that are being chosen.
     baselines: values of the `variant` axis that are no kernels of the .cu file. only: tuning axes that some variants
-    alone have, with those variants.
+    alone have, with those variants. also: names that an axis takes beside its default values.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Kernel:
     defines: Texts
     summary: str
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    also: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
 
     def configs(
         self, overrides: Mapping[str, Any], cache: Sequence[str] = ("cold",), clock: Sequence[str] = ("auto",)
@@ -50,7 +51,10 @@ class Kernel:
         for name in overrides:
             if name not in self.axes:
                 raise UsageError(f"kernel {self.name} has no axis {name!r}{did_you_mean(name, self.axes)}")
-        values = {n: override(n, d, overrides[n]) if n in overrides else d for n, d in self.axes.items()}
+        values = {
+            n: override(n, (*d, *self.also.get(n, ())), overrides[n]) if n in overrides else d
+            for n, d in self.axes.items()
+        }
         order = [n for n in values if n not in self.tuning] + [n for n in values if n in self.tuning]
         found: dict[str, Config] = {}
         for point in itertools.product(*(values[n] for n in order)):
@@ -141,19 +145,19 @@ def kernel(
     tuning: Sequence[str] | None = None,
     baselines: Sequence[str] = (),
     only: Mapping[str, Sequence[str]] | None = None,
+    also: Mapping[str, Sequence[str]] | None = None,
     options: Texts = (),
     defines: Texts = (),
 ) -> Callable[[Callable[..., Any]], Kernel]:
     """Turn a function `spec(xp, rng, *, axis, …) -> Launch | Op` into a Kernel.
 
     source: the .cu file, beside the spec. entry: a C++ name expression with {axis} fields (dtype axes become C++
-    types),
-    or a callable of the axes. axes: default values, see kbench.intent.axes. tuning: the axes that are being chosen
-    (default: those of
-    threads, variant, vec that exist); all others state the problem. baselines: variants that are no kernels. only:
-    {tuning axis: the variants that have it}; the spec gets None for it in all others, baselines included. options,
-    defines: compiler
-    options and NAME=VALUE defines, with {axis} fields, or callables. Raises SpecError where these do not fit together.
+    types), or a callable of the axes. axes: default values, see kbench.intent.axes. tuning: the axes that are being
+    chosen (default: those of threads, variant, vec that exist); all others state the problem. baselines: variants that
+    are no kernels. only: {tuning axis: the variants that have it}; in all others, baselines included, the configuration
+    has no such axis and the spec gets None. also: {axis of names: further names that may be asked for}, which a sweep
+    leaves out unless told. options, defines: compiler options and NAME=VALUE defines, with {axis} fields, or callables.
+    Raises SpecError where these do not fit together.
     """
 
     def decorate(function: Callable[..., Any]) -> Kernel:
@@ -161,16 +165,23 @@ def kernel(
         where = f"{path}:{function.__code__.co_firstlineno}: kernel {function.__name__}"
         try:
             parsed = {name: parse_values(name, values) for name, values in axes.items()}
+            more = {name: parse_values(name, [*parsed.get(name, ()), *values]) for name, values in (also or {}).items()}
         except UsageError as error:
             raise SpecError(f"{where}: {error}") from error
         chosen = tuple(tuning) if tuning is not None else tuple(n for n in DEFAULT_TUNING if n in parsed)
         _validate(where, function, parsed, chosen, baselines)
         _validate_only(where, parsed, chosen, only or {})
+        for name in more:
+            if name not in parsed:
+                raise SpecError(
+                    f"{where}: also names an axis that does not exist: {name!r}{did_you_mean(name, parsed)}"
+                )
         summary = (inspect.getdoc(function) or function.__globals__.get("__doc__") or "").split("\n")[0]
         return Kernel(
             name=function.__name__, function=function, source=path.parent / source, spec_path=path, entry=entry,
             axes=parsed, tuning=chosen, baselines=tuple(baselines), options=options, defines=defines, summary=summary,
             only={name: tuple(variants) for name, variants in (only or {}).items()},
+            also={name: values[len(parsed[name]) :] for name, values in more.items()},
         )  # fmt: skip
 
     return decorate

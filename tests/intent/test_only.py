@@ -1,4 +1,4 @@
-"""Tuning axes that some variants alone have."""
+"""Tuning axes that some variants alone have, and names beside an axis's defaults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kbench import Launch, kernel
-from kbench.errors import SpecError
+from kbench.errors import SpecError, UsageError
 from kbench.intent.shapes import ShapeRng, ShapeXp
 
 
@@ -58,3 +58,27 @@ def test_a_baseline_can_be_given_an_axis() -> None:
 def test_what_does_not_fit_together_is_a_spec_error(only: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         declare(only)
+
+
+def hinted(also: dict[str, Any]) -> Any:
+    @kernel("k.cu", entry="k", axes={"hint": ["streaming"]}, also=also)
+    def k(xp: Any, rng: Any, *, hint: str) -> Launch:
+        y = xp.empty(8, "float32")
+        return Launch(grid=1, block=1, args=(y,), outputs={"y": (y, y)}, bytes_written=y.nbytes)
+
+    return k
+
+
+def test_further_names_are_taken_but_not_swept() -> None:
+    one = hinted({"hint": ["plain"]})
+    assert [c.axes["hint"] for c in one.configs({})] == ["streaming"]
+    assert [c.axes["hint"] for c in one.configs({"hint": ["plain", "streaming"]})] == ["plain", "streaming"]
+    with pytest.raises(UsageError, match="did you mean plain"):
+        one.configs({"hint": ["plane"]})
+
+
+def test_further_names_belong_to_an_axis_and_are_not_its_own() -> None:
+    with pytest.raises(SpecError, match="also names an axis that does not exist"):
+        hinted({"hind": ["plain"]})
+    with pytest.raises(SpecError, match="twice"):
+        hinted({"hint": ["streaming"]})
