@@ -1,7 +1,7 @@
 """The clocks of a GPU: CUDA events for what runs on it, perf_counter for what the host takes part in.
 
 One sample, in this order: flush (cold only), start, launch, stop. With events, many samples are queued while a hold
-keeps the GPU waiting, and run without the host when it is released:
+keeps the GPU waiting (`queue` below), and run without the host when it is released:
 
     main stream    | hold ........ | flush | start | the Op | stop | flush | start | the Op | stop | …
     host           | queue all of it, then release | wait for all, read the events
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ class Clocks:
 
     def __init__(self, device: CudaDevice) -> None:
         self._device = device
-        self._stamps: list[tuple[Any, Any]] = []
+        self._stamps: list[Stamps] = []
         self._floors: dict[tuple[str, str, bool], float] = {}
 
     def sample(self, program: Program, count: int, clock: str, cache: str) -> Batch:
@@ -99,50 +99,67 @@ class Clocks:
         samples: list[float] = []
         gave_up = False
         while len(samples) < count:
-            samples += self._queued(program, min(at_once, count - len(samples)), cold, held)
+            samples += self._round(program, min(at_once, count - len(samples)), cold, held)
             gave_up |= held and self._device.hold.gave_up
         late = (
             "the hold gave up before all samples were queued: gaps that the host left may be in some" if gave_up else ""
         )
         return tuple(samples), late
 
-    def _queued(self, program: Program, count: int, cold: bool, held: bool) -> list[float]:
-        """One round: everything is enqueued, then (with the hold released) runs, then the stamps are read."""
-        from cupy.cuda import runtime
-
-        stamps, main = self._pairs(count), self._device.stream(0).ptr
-        record, flush = runtime.eventRecord, self._device.flush
+    def _round(self, program: Program, count: int, cold: bool, held: bool) -> list[float]:
+        """Everything is queued, then runs, then the stamps are read."""
+        samples = self._stamps_for(count)
+        flush = self._device.flush if cold else None
         with self._device.hold() if held else nullcontext():
-            for start, stop in stamps:
-                if cold:
-                    flush()
-                record(start.ptr, main)
-                program.submit()
-                record(stop.ptr, main)
-        runtime.streamSynchronize(main)
-        return [1e-3 * runtime.eventElapsedTime(start.ptr, stop.ptr) for start, stop in stamps]
+            queue(samples, flush, program.submit)
+        self._device.synchronize()
+        return [sample.elapsed_s() for sample in samples]
 
     def _host(self, program: Program, count: int, cold: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Seconds until everything has ended, and until everything was submitted, of each run on an idle GPU."""
-        from cupy.cuda import runtime
+        flush = self._device.flush if cold else None
+        pairs = [by_host(flush, program.submit, self._device.synchronize) for _ in range(count)]
+        return tuple(elapsed for elapsed, _ in pairs), tuple(submitted for _, submitted in pairs)
 
-        flush, main, now = self._device.flush, self._device.stream(0).ptr, time.perf_counter
-        elapsed, submitted = [], []
-        for _ in range(count):
-            if cold:
-                flush()
-            runtime.streamSynchronize(main)
-            begin = now()
-            program.submit()
-            after = now()
-            runtime.streamSynchronize(main)
-            elapsed.append(now() - begin)
-            submitted.append(after - begin)
-        return tuple(elapsed), tuple(submitted)
-
-    def _pairs(self, count: int) -> Sequence[tuple[Any, Any]]:
-        import cupy
-
+    def _stamps_for(self, count: int) -> Sequence[Stamps]:
         while len(self._stamps) < count:
-            self._stamps.append((cupy.cuda.Event(), cupy.cuda.Event()))
+            self._stamps.append(Stamps(self._device.stream(0).ptr))
         return self._stamps[:count]
+
+
+class Stamps:
+    """The two time stamps of one sample: calls that enqueue them, and the seconds between them once they were taken."""
+
+    def __init__(self, stream: int) -> None:
+        from cupy.cuda import Event, runtime
+
+        first, last = Event(), Event()
+        self.start = lambda: runtime.eventRecord(first.ptr, stream)
+        self.stop = lambda: runtime.eventRecord(last.ptr, stream)
+        self.elapsed_s: Callable[[], float] = lambda: 1e-3 * runtime.eventElapsedTime(first.ptr, last.ptr)
+
+
+def queue(samples: Iterable[Any], flush: Callable[[], None] | None, launch: Callable[[], None]) -> None:
+    """Enqueue samples (anything with start and stop), each in the one order that is right."""
+    for sample in samples:
+        if flush:
+            flush()
+        sample.start()
+        launch()
+        sample.stop()
+
+
+def by_host(
+    flush: Callable[[], None] | None, launch: Callable[[], None], wait: Callable[[], None],
+    now: Callable[[], float] = time.perf_counter,
+) -> tuple[float, float]:  # fmt: skip
+    """One sample of the host's clock: seconds until the launch has ended, and until it was submitted. The flush has
+    ended before the clock is read for the first time."""
+    if flush:
+        flush()
+    wait()
+    begin = now()
+    launch()
+    submitted = now()
+    wait()
+    return now() - begin, submitted - begin

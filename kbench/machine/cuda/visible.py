@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib import metadata
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
@@ -101,3 +103,24 @@ def _gpu(nvml: Nvml, handle: Any) -> Gpu:
         driver=str(nvml.ask("nvmlSystemGetDriverVersion") or ""),
         cuda=(cuda // 1000, cuda % 1000 // 10),
     )
+
+
+def cupy_problem(found: tuple[Gpu, ...]) -> tuple[str, str]:
+    """Why CuPy cannot drive these GPUs, and the remedy; two empty strings if nothing speaks against it."""
+    cuda = found[0].cuda[0] if found else 0
+    fitting = f"pip install 'kbench[{'cuda12' if cuda == 12 else 'cuda13'}]'"
+    if find_spec("cupy") is None:
+        return "CuPy is not installed", fitting
+    newest = [major for major in (13, 12) if _installed(f"cupy-cuda{major}x")]
+    if cuda and newest and min(newest) > cuda:
+        wrong = f"cupy-cuda{min(newest)}x"
+        return f"{wrong} needs a newer driver: this one supports CUDA {cuda}", f"pip uninstall {wrong}; {fitting}"
+    return "", ""
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
