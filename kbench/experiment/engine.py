@@ -131,6 +131,9 @@ class Engine:
                 if isinstance(reply, Phase):
                     phase = reply.name
                     self._watch(planned, phase)
+                elif isinstance(reply, Unusable):
+                    self._drop()
+                    raise DeviceError(reply.message)
                 elif isinstance(reply, Done):
                     if reply.leaving:
                         self._drop()

@@ -14,7 +14,7 @@ from kbench.errors import BuildError, DeviceError, KbenchError, KernelFault, Spe
 from kbench.experiment.measure import Problem, Say, measure
 from kbench.experiment.protocol import Job
 from kbench.experiment.result import Compiled, Result, Status
-from kbench.experiment.verify import verified
+from kbench.experiment.verify import limits, verified
 from kbench.intent.discover import load
 from kbench.intent.op import Op, Out, Skip, as_out
 from kbench.intent.spec import Kernel
@@ -38,12 +38,15 @@ class Bench:
         self._kernels: dict[tuple[str, str], Kernel] = {}
 
     def run(self, job: Job, say: Say) -> Result:
-        """Run one job; never raises for what a kernel or a spec does."""
+        """Run one job; never raises for what a kernel or a spec does. Raises DeviceError for a sanitizer that this
+        machine does not have."""
         begin = time.perf_counter()
         empty = Result(job.config, "ok", self.device.info, traffic=job.traffic, source=job.source)
         try:
             result = self._attempt(job, empty, say)
         except Exception as error:
+            if isinstance(error, DeviceError) and job.mode in ("races", "asan"):
+                raise  # no sanitizer on this machine is no kernel's fault
             status, message = _status_of(error)
             result = _with(empty, status=status, message=message, compiled=compiled_of(job))
             self.lost = self.device.info.kind != "cpu" and _loses_device(error)
@@ -97,11 +100,6 @@ class Bench:
         if key not in self._kernels:
             raise SpecError(f"{job.spec_path} no longer defines kernel {job.config.kernel!r}")
         return self._kernels[key]
-
-
-def limits(device: Device, job: Job) -> dict[str, float]:
-    """An emulated launch ends itself in time, and can say where it was; the parent's kill is for all else."""
-    return {"timeout_s": 0.8 * job.method.timeout_s} if device.info.kind == "cpu" else {}
 
 
 def compiled_of(job: Job, registers: int | None = None) -> Compiled | None:

@@ -24,7 +24,7 @@ SETTLED = 0.02
 WARM_BATCHES = 8
 BATCH = 10
 PATIENCE = 0.2
-"""The share of a configuration's time-out after which sampling ends even below samples_min: slow kernels on the cpu."""
+"""The share of a configuration's time-out after which sampling ends in any case: slow kernels on the cpu."""
 
 Say = Callable[[str], None]
 
@@ -128,11 +128,12 @@ class _Sampler:
         method, begin = self.method, time.perf_counter()
         while len(self.samples) < method.samples_max - 1:
             n = len(self.samples)
-            if n >= method.samples_min - 1:
-                if sum(self.samples) >= method.max_time_s or half_width(self.samples) <= method.precision:
-                    return
-            elif n and time.perf_counter() - begin > PATIENCE * method.timeout_s:
-                self.notes.append(f"only {n + 1} samples: they took {time.perf_counter() - begin:.1f} s")
+            enough, wall_s = n >= method.samples_min - 1, time.perf_counter() - begin
+            if enough and (sum(self.samples) >= method.max_time_s or half_width(self.samples) <= method.precision):
+                return
+            if n and wall_s > PATIENCE * method.timeout_s:
+                if not enough:
+                    self.notes.append(f"only {n + 1} samples: they took {wall_s:.1f} s")
                 return
             missing = method.samples_min - 1 - n
             self.take(min(self._affordable(missing if missing > 0 else BATCH), method.samples_max - 1 - n))

@@ -46,7 +46,7 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 
 
 class Unusable(msgspec.Struct, frozen=True, tag=True):
-    """The device could not be opened."""
+    """The device could not be opened, or cannot do at all what a job asks for; the worker exits."""
 
     message: str
 

@@ -1,7 +1,7 @@
 """Measured ceilings of one device, per read:write mix and working set: measured once, kept, and found again for a row.
 
-The best of a few candidates (kernels of roof_kernels/roof.cu, memcpy) is the roof, at powers of two. Between two of
-them the *time* is interpolated, which is what a latency and a bandwidth make of it.
+Roofs are measured at powers of two (see survey.py). Between two of them the *time* is interpolated, which is what a
+latency and a bandwidth make of it.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from kbench.experiment.engine import Engine
 from kbench.experiment.result import Result, Roof
-from kbench.intent.discover import load
-from kbench.intent.method import Method
-from kbench.intent.plan import Planned, Selection, make_plan
+from kbench.intent.plan import Planned
 from kbench.intent.traffic import Traffic
 from kbench.machine.build import cache_dir
 from kbench.machine.device import DeviceInfo
@@ -29,7 +26,6 @@ VERSION = 1
 
 MIXES = {"read": 1.0, "mix 2:1": 2 / 3, "copy": 0.5, "mix 1:2": 1 / 3, "write": 0.0}
 """Bytes read over bytes moved."""
-AXIS = {"read": "read", "mix 2:1": "2to1", "copy": "copy", "mix 1:2": "1to2", "write": "write"}
 DEVICES = ("cuda", "cpu")
 """The kinds of device that the roof kernels are for; another one has no roofs."""
 LINKS = ("h2d", "d2h", "h2d pageable", "d2h pageable")
@@ -102,8 +98,11 @@ class Roofs:
 
     def missing(self, wanted: Iterable[Planned], max_bytes: int | None = None) -> list[Point]:
         """The points that rows of these configurations need and that are not there, smallest first."""
-        points = {p for planned in wanted for p in _needed(self.info, planned, max_bytes)}
-        return sorted(p for p in points if p not in self._points)
+        return self.without(sorted({p for planned in wanted for p in _needed(self.info, planned, max_bytes)}))
+
+    def without(self, points: Iterable[Point]) -> list[Point]:
+        """Those of the points that are not there."""
+        return [p for p in points if p not in self._points]
 
     def find(self, traffic: Traffic, clock: str, cache: str) -> Roof | None:
         """The roof of a mix and working set, interpolated; of the same clock where there is one.
@@ -150,7 +149,7 @@ def _kind(info: DeviceInfo, traffic: Traffic) -> str:
     return min(MIXES, key=lambda kind: abs(MIXES[kind] - share))
 
 
-def _sizes(info: DeviceInfo, kind: str, max_bytes: int | None) -> tuple[int, int]:
+def sizes(info: DeviceInfo, kind: str, max_bytes: int | None) -> tuple[int, int]:
     """The smallest and the largest working set to measure."""
     limits = [LARGEST_LINK if kind in LINKS else LARGEST]
     if info.memory_bytes:
@@ -165,75 +164,9 @@ def _needed(info: DeviceInfo, planned: Planned, max_bytes: int | None) -> Iterat
     if not traffic.useful_bytes or info.kind not in DEVICES:
         return
     kind = _kind(info, traffic)
-    smallest, largest = _sizes(info, kind, max_bytes)
+    smallest, largest = sizes(info, kind, max_bytes)
     size = min(max(traffic.useful_bytes, smallest), largest)
     for nbytes in {2 ** (size.bit_length() - 1), 2 ** (size - 1).bit_length()}:
         yield Point(kind, nbytes, config.clock, config.cache)
     if traffic.flops and info.kind != "cpu":
         yield from (Point(kind, 0, config.clock, config.cache) for kind in FLOPS)
-
-
-def everything(info: DeviceInfo, cache: str = "cold", clock: str = "auto", max_bytes: int | None = None) -> list[Point]:
-    """All points of a device: every mix and link at every size, and the arithmetic of a GPU."""
-    kinds = (*(MIXES if info.kind != "cpu" else ("copy",)), *LINKS)
-    points = []
-    for kind in kinds:
-        nbytes, largest = _sizes(info, kind, max_bytes)
-        while nbytes <= largest:
-            points.append(Point(kind, nbytes, clock, cache))
-            nbytes *= 2
-    return points + [Point(kind, 0, clock, cache) for kind in FLOPS if info.kind != "cpu"]
-
-
-def measure(engine: Engine, points: Iterable[Point], known: Roofs) -> Iterator[Roof | str]:
-    """Measure points and keep them in `known`; yields each roof, and the reason for each point that has none."""
-    wanted = {planned.config.id: (point, planned) for point in points for planned in _candidates(engine.info, point)}
-    rows: dict[Point, list[Result]] = {}
-    for result in engine.run([planned for _, planned in wanted.values()], METHOD):
-        rows.setdefault(wanted[result.config.id][0], []).append(result)
-    for point, found in rows.items():
-        timed = [r for r in found if r.status == "ok"]
-        if not timed:
-            yield f"no {point.kind} roof at {point.nbytes} bytes: {found[0].message}"
-            continue
-        roof = _roof(point, max(timed, key=_rate), len(found))
-        known.add(point.clock, roof)
-        yield roof
-    known.save()
-
-
-METHOD = Method(samples_max=60, max_time_s=0.02, timeout_s=20.0, max_bytes=2**62)
-
-
-def _candidates(info: DeviceInfo, point: Point) -> Iterator[Planned]:
-    kernels = {k.name: k for k in load(Path(__file__).with_name("roof_kernels") / "roof.py")}
-    name, axes = _axes(info, point)
-    selection = Selection(kernels[name], axes, (point.cache,), (point.clock,))
-    plan = make_plan([selection], METHOD, device=info.kind)
-    yield from (planned for planned in plan.configs if planned.status != "skipped")
-
-
-def _axes(info: DeviceInfo, point: Point) -> tuple[str, dict[str, Any]]:
-    """Which roof kernel, and which values of its axes, are the candidates for a point."""
-    if point.kind in FLOPS:
-        return "fma_peak", {"precision": point.kind}
-    if point.kind in LINKS:
-        direction, _, memory = point.kind.partition(" ")
-        return "link", {"direction": direction, "memory": memory or "pinned", "nbytes": point.nbytes}
-    variants = ["memcpy", "memcpy_threads"] if info.kind == "cpu" else ["kernel", "memcpy"]
-    return "roof", {"mix": AXIS[point.kind], "nbytes": point.nbytes, "variant": variants}
-
-
-def _rate(result: Result) -> float:
-    return result.flops_per_s or result.achieved_bytes_per_s or 0.0
-
-
-def _roof(point: Point, best: Result, candidates: int) -> Roof:
-    assert best.measurement is not None
-    axes = best.config.axes
-    words = [str(axes.get("variant", best.config.kernel))]
-    words += [f"{axes[n]} {n}" if n == "threads" else f"{n} {axes[n]}" for n in ("threads", "unroll") if n in axes]
-    how = ", ".join(words) + (f"; best of {candidates}" if candidates > 1 else "")
-    unit = "flop/s" if point.kind in FLOPS else "B/s"
-    measurement = best.measurement
-    return Roof(point.kind, _rate(best), unit, point.nbytes, measurement.clock, measurement.cache, how)

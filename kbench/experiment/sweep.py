@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from kbench.experiment import roofs as roof
 from kbench.experiment.engine import Engine, Watch
 from kbench.experiment.protocol import Mode
 from kbench.experiment.result import Result, Roof
+from kbench.experiment.roofs import Roofs
 from kbench.experiment.source import Sources
+from kbench.experiment.survey import measure
 from kbench.intent.method import Method
 from kbench.intent.plan import Plan, Planned
 from kbench.machine.device import DeviceInfo
@@ -44,11 +45,11 @@ class Sweep:
         with Engine(self.device, watch=self._watch) as engine:
             self.info = engine.info
             todo = shuffled(self._missing(engine.info), self._seed)
-            measured = roof.Roofs.load(engine.info)
+            measured = Roofs.load(engine.info)
             points = measured.missing((p for p in todo if p.status == "ok"), self.plan.method.max_bytes)
             if points:
                 self._note(f"measuring {len(points)} roof points that {engine.info.label} lacks")
-                for found in roof.measure(engine, points, measured):
+                for found in measure(engine, points, measured):
                     if isinstance(found, str):
                         self._note(found)
             self.roofs = measured.all

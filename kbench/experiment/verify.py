@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from kbench.experiment.check import compare
 from kbench.experiment.measure import Problem, Say, Verdict, checked
 from kbench.experiment.protocol import Job
 from kbench.experiment.result import Result
@@ -29,20 +30,37 @@ def verified(
     exact, all thread orders have given the same bits. Raises what a bound Op raises."""
     say("check")
     if job.mode in ("races", "asan"):
-        from kbench.machine.cpu.sanitize import sanitize
-
-        sanitize(op, job.binaries)
-        return row
+        return _sanitized(op, outs, problem, job, row)
     passes: tuple[dict[str, Any], ...] = PASSES if device.info.kind == "cpu" else ({},)
     verdict = Verdict(())
     for options in passes:
-        bound = device.bind(op, job.binaries, **options)
+        bound = device.bind(op, job.binaries, **options, **limits(device, job))
         try:
             verdict = checked(bound, outs, problem, bound.run)
         finally:
             bound.close()
         if not verdict.ok:
             how = ", ".join(f"{name} {value}" for name, value in options.items())
-            message = f"{verdict.message} ({how})" if how else verdict.message
-            return msgspec.structs.replace(row, status="incorrect", message=message, checks=verdict.checks)
+            return _incorrect(row, verdict, how)
     return msgspec.structs.replace(row, checks=verdict.checks)
+
+
+def _sanitized(op: Op, outs: Mapping[str, Out], problem: Problem, job: Job, row: Result) -> Result:
+    """One run in a child process under a sanitizer, whose outputs are checked too. Raises DeviceError where it cannot
+    run here, KernelFault with what it found."""
+    from kbench.machine.cpu.sanitize import run_sanitized
+
+    found = run_sanitized(op, job.binaries, timeout_s=0.9 * job.method.timeout_s)
+    checks = tuple(compare(n, out, found[n], problem.reference(n, out), problem.xp) for n, out in outs.items())
+    verdict = Verdict(checks)
+    return msgspec.structs.replace(row, checks=checks) if verdict.ok else _incorrect(row, verdict, job.mode)
+
+
+def _incorrect(row: Result, verdict: Verdict, how: str) -> Result:
+    message = f"{verdict.message} ({how})" if how else verdict.message
+    return msgspec.structs.replace(row, status="incorrect", message=message, checks=verdict.checks)
+
+
+def limits(device: Device, job: Job) -> dict[str, float]:
+    """An emulated launch ends itself in time, and can say where it was; the parent's kill is for all else."""
+    return {"timeout_s": 0.8 * job.method.timeout_s} if device.info.kind == "cpu" else {}

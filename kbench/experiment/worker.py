@@ -63,11 +63,14 @@ def open_device(name: str) -> Device:
 
 
 def latencies(device: Device) -> tuple[Roof, ...]:
+    """What the smallest things cost on a GPU; nothing where the device is none."""
     if device.info.kind != "cuda":
         return ()
+    from kbench.machine.cuda.device import CudaDevice
     from kbench.machine.cuda.latency import latencies as measured
 
-    return tuple(measured(device))
+    assert isinstance(device, CudaDevice)
+    return tuple(Roof(kind, seconds, "s", 0, "host", "warm", how) for kind, seconds, how in measured(device))
 
 
 def serve(device: Device, inbox: int, outbox: int) -> None:
@@ -105,16 +108,13 @@ def main(argv: list[str] | None = None) -> None:
     inbox, outbox = given.fds
     try:
         device = open_device(given.device)
-    except KbenchError as error:
-        write_frame(outbox, Unusable(str(error)))
-        return
-    try:
         write_frame(outbox, Ready(device.info, {mode: device.target(mode) for mode in MODES.values()}))
         serve(device, inbox, outbox)
+        device.close()
+    except KbenchError as error:
+        write_frame(outbox, Unusable(str(error)))
     except BrokenPipeError:
         return  # the parent is gone; there is nobody left to tell
-    finally:
-        device.close()
 
 
 if __name__ == "__main__":
