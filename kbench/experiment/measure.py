@@ -136,7 +136,8 @@ class _Sampler:
                     self.notes.append(f"only {n + 1} samples: they took {wall_s:.1f} s")
                 return
             missing = method.samples_min - 1 - n
-            self.take(min(self._affordable(missing if missing > 0 else BATCH), method.samples_max - 1 - n))
+            wanted = missing if missing > 0 else max(BATCH, n // 2)  # growing: each look at the samples costs time too
+            self.take(min(self._affordable(wanted), method.samples_max - 1 - n))
 
     def take(self, count: int) -> None:
         batch = self._batch(count)

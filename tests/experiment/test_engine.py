@@ -119,6 +119,25 @@ def test_a_hang_becomes_a_row_in_time_and_its_process_is_gone() -> None:
         os.kill(first, 0)
 
 
+def test_what_a_hung_worker_started_goes_with_it() -> None:
+    child = Path(f"/tmp/kbench-test-child-{os.getpid()}")
+    try:
+        assert run(["starts a child"], method=Method(timeout_s=0.5))["starts a child"].status == "timed_out"
+        assert _gone(int(child.read_text()))
+    finally:
+        child.unlink(missing_ok=True)
+
+
+def _gone(pid: int) -> bool:
+    """Dead within five seconds; a zombie that no init reaps is dead too."""
+    for _ in range(100):
+        stat = Path(f"/proc/{pid}/stat")
+        if not stat.exists() or stat.read_text().split()[2] == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def test_after_a_fault_on_a_gpu_the_worker_is_replaced() -> None:
     pids = []
     plan = plan_of(["good", "fault", "good too"])
@@ -175,15 +194,7 @@ with Engine(FAKE, watch=lambda planned, phase: print(phase, engine.worker_pid, f
     os.kill(worker, 0)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    for _ in range(100):
-        try:
-            os.kill(worker, 0)
-        except ProcessLookupError:
-            return
-        if Path(f"/proc/{worker}/stat").read_text().split()[2] == "Z":
-            return  # dead, and waiting for an init that may not reap here
-        time.sleep(0.05)
-    pytest.fail("the worker outlived its parent")
+    assert _gone(worker)
 
 
 def test_a_sweep_runs_what_is_missing_and_says_what_was_done() -> None:
@@ -203,13 +214,12 @@ def test_a_sweep_runs_what_is_missing_and_says_what_was_done() -> None:
 
 def test_an_interrupted_sweep_keeps_what_it_gave_and_leaves_no_process() -> None:
     plan = plan_of(["good", "hangs"], Method(timeout_s=100))
-    script_pid: list[int] = []
     sweep = iter(Sweep(plan, FAKE, watch=lambda planned, phase: None, seed=_seed_that_puts_first(plan, "good")))
     assert next(sweep).status == "ok"
-    script_pid = _children()
-    assert script_pid
+    workers = _children()
+    assert workers
     sweep.close()  # type: ignore[attr-defined]
-    assert not set(script_pid) & set(_children())
+    assert not set(workers) & set(_children())
 
 
 def _children() -> list[int]:

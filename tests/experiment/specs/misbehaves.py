@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+import pathlib
+import subprocess
 import sys
 import time
 
@@ -24,7 +26,7 @@ BAD = (
     "leaves",
     "hangs",
 )
-ODD = ("skips", "spec raises", "bad reference", "raises reference", "noisy")
+ODD = ("skips", "spec raises", "bad reference", "raises reference", "noisy", "starts a child")
 
 
 @kernel("nothing.cu", entry="", axes={"how": [*GOOD, *BAD, *ODD], "n": 64}, tuning=("how",))
@@ -67,6 +69,9 @@ def _misbehave(how, y, bound):
     elif how == "leaves":
         os._exit(3)
     elif how == "hangs":
+        time.sleep(1000)
+    elif how == "starts a child":
+        pathlib.Path(f"/tmp/kbench-test-child-{os.getppid()}").write_text(str(subprocess.Popen(["sleep", "1000"]).pid))
         time.sleep(1000)
     elif how == "noisy":
         print("a kernel prints", flush=True)
