@@ -80,7 +80,9 @@ class Survey:
             self.total = len(known.all) + len(points)
             yield from known.all
             if not any(r.unit == "s" for r in known.all):
-                for roof in engine.latencies():
+                latencies = engine.latencies()
+                self.total += len(latencies)
+                for roof in latencies:
                     known.add("auto", roof)
                     yield roof
             yield from measure(engine, points, known)

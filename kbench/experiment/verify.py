@@ -48,9 +48,9 @@ def verified(
 def _sanitized(op: Op, outs: Mapping[str, Out], problem: Problem, job: Job, row: Result) -> Result:
     """One run in a child process under a sanitizer, whose outputs are checked too. Raises DeviceError where it cannot
     run here, KernelFault with what it found."""
-    from kbench.machine.cpu.sanitize import run_sanitized
+    from kbench.machine.cpu.sanitize import sanitize
 
-    found = run_sanitized(op, job.binaries, timeout_s=0.9 * job.method.timeout_s)
+    found = sanitize(op, job.binaries, timeout_s=0.9 * job.method.timeout_s)
     checks = tuple(compare(n, out, found[n], problem.reference(n, out), problem.xp) for n, out in outs.items())
     verdict = Verdict(checks)
     return msgspec.structs.replace(row, checks=checks) if verdict.ok else _incorrect(row, verdict, job.mode)
