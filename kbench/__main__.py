@@ -1,5 +1,7 @@
 """`python -m kbench` is `kbench`."""
 
+import sys
+
 from kbench.cli.main import main
 
-main()
+sys.exit(main())
