@@ -10,7 +10,7 @@ PINS := uv pip compile --quiet --universal --generate-hashes --python-version 3.
 
 .PHONY: bench test test-full lint report clean setup-run setup-dev pins
 bench: setup-run
-	@$(BIN)/kbench sweep --suite smoke; status=$$?; $(BIN)/kbench report --output reports/latest && exit $$status
+	@$(BIN)/kbench sweep --suite smoke --fresh; status=$$?; $(BIN)/kbench report --output reports/latest && exit $$status
 
 test: lint
 	$(PYTEST) -m "not slow"

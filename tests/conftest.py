@@ -33,12 +33,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _no_gpu() -> str:
-    from kbench.machine.choose import gpus
+    from kbench.machine.cuda.visible import gpus
 
-    found = gpus()
-    if isinstance(found, str):
-        return found
-    return "" if find_spec("cupy") else "CuPy is not installed"
+    found, why_none = gpus()
+    return why_none if not found else "" if find_spec("cupy") else "CuPy is not installed"
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def command(chosen: Chosen, device: str, as_json: bool) -> int:
 
     \b
     Example:
-      kbench plan --kernel copy --axis n=2^20..2^28:x4
+      kbench plan --kernel copy --axis nbytes=1MiB,64MiB,1GiB
     """
     from kbench.intent.config import keys
     from kbench.machine.choose import choose

@@ -13,8 +13,6 @@ from kbench.reading import units
 
 if TYPE_CHECKING:
     from kbench.experiment.result import Roof
-    from kbench.experiment.roofs import Point, Roofs
-    from kbench.machine.device import DeviceInfo
 
 
 @click.command("roof")
@@ -33,38 +31,28 @@ def command(device: str, max_bytes: int | None, fresh: bool, as_json: bool) -> i
       kbench roof
       kbench roof --device cpu --max-bytes 8MiB
     """
-    from kbench.experiment.engine import Engine
-    from kbench.experiment.result import Roof
-    from kbench.experiment.roofs import Roofs, measure
+    from kbench.experiment.survey import Survey
     from kbench.machine.choose import choose
 
     choice = choose(device)
     console.say(f"device {choice.name}: {choice.why}")
-    with Engine(choice.name) as engine:
-        known = Roofs(engine.info) if fresh else Roofs.load(engine.info)
-        points = _missing(known, engine.info, max_bytes)
-        with Progress("roof", len(points)) as progress:
-            for found in measure(engine, points, known):
-                progress.advance(found.kind if isinstance(found, Roof) else "")
-                if isinstance(found, str):
-                    progress.note(found)
-        for latency in engine.latencies():
-            known.add("auto", latency)
-        known.save()
-        label = engine.info.label
-    roofs = sorted(known.all, key=lambda r: (r.unit != "B/s", r.unit, r.kind, r.cache, r.nbytes))
+    known: list[Roof] = []
+    survey = Survey(choice.name, max_bytes=max_bytes, fresh=fresh)
+    with Progress("roof", 0) as progress:
+        for found in survey:
+            progress.total = survey.total
+            if isinstance(found, str):
+                progress.note(found)
+            else:
+                known.append(found)
+                progress.advance(found.kind)
+    assert survey.info is not None
+    roofs = sorted(known, key=lambda r: (r.unit != "B/s", r.unit, r.kind, r.cache, r.nbytes))
     if as_json:
         console.json(roofs)
     else:
-        console.table(_COLUMNS, [_row(roof) for roof in roofs], title=f"Roofs of {label}")
+        console.table(_COLUMNS, [_row(roof) for roof in roofs], title=f"Roofs of {survey.info.label}")
     return 0
-
-
-def _missing(known: Roofs, info: DeviceInfo, max_bytes: int | None) -> list[Point]:
-    from kbench.experiment.roofs import everything
-
-    have = {(roof.kind, roof.nbytes, roof.cache) for roof in known.all}
-    return [p for p in everything(info, max_bytes=max_bytes) if (p.kind, p.nbytes, p.cache) not in have]
 
 
 _COLUMNS = (

@@ -40,7 +40,7 @@ def command(chosen: Chosen, device: str, db: Path, fresh: bool, as_json: bool) -
     \b
     Example:
       kbench sweep --kernel copy_blocks
-      kbench sweep --kernel copy --axis n=2^20..2^28:x4 --block-size 128,256 --dtype float16
+      kbench sweep --kernel copy --axis nbytes=1MiB,64MiB,1GiB --block-size 128,256 --dtype float16
       kbench sweep --path my-kernels --device cpu
     """
     from kbench.experiment.sweep import Sweep

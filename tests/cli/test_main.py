@@ -65,7 +65,9 @@ def test_every_help_ends_with_an_example(verb: str) -> None:
         (click.UsageError("x"), 2),
     ],
 )
-def test_exit_codes(error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_exit_codes(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     def fail(*args: object, **kwargs: object) -> None:
         raise error
 

@@ -1,4 +1,4 @@
-"""The planted faults of tests/faults on a GPU: canaries name what was overwritten, and a lost context harms nobody else."""
+"""The planted faults of tests/faults on a GPU: canaries name what was overwritten, and lost contexts do no harm."""
 
 from __future__ import annotations
 

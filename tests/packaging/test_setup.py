@@ -1,4 +1,4 @@
-"""How `make bench` and `make test` set up .venv: pins, the choice of extras, the mark that makes a second call instant."""
+"""How `make bench` and `make test` set up .venv: pins, the choice of extras, the mark of a finished one."""
 
 from __future__ import annotations
 

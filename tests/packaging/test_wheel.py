@@ -68,7 +68,7 @@ def test_the_wheel_works_without_the_checkout(installed: Path, tmp_path: Path) -
     described = json.loads(listed.stdout)
     assert {k["name"] for k in described["kernels"]} == {p.stem for p in (ROOT / "kernels_cu").glob("[!_]*.py")}
     assert "smoke" in described["suites"]
-    tiny = ("--axis", "n=2^12", "--dtype", "float32", "--variant", "naive", "--block-size", "128")
+    tiny = ("--axis", "nbytes=2^12", "--dtype", "float32", "--variant", "naive", "--block-size", "128")
     swept = run(*python, "sweep", "--kernel", "copy", *tiny, "--device", "cpu", "--json", cwd=tmp_path, env=environment)
     (row,) = json.loads(swept.stdout)
     assert row["status"] == "ok"
