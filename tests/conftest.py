@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+import commandline
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
 Kbench = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -42,11 +42,4 @@ def _no_gpu() -> str:
 @pytest.fixture
 def kbench(tmp_path: Path) -> Kbench:
     """Run the command line in a process of its own, in an empty folder: kbench("sweep", "--kernel", "copy")."""
-
-    def run(*words: object, cwd: Path = tmp_path, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "kbench.cli.main", *map(str, words)]
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-        full = {**os.environ, "PYTHONPATH": path, **env}
-        return subprocess.run(command, cwd=cwd, env=full, timeout=timeout, capture_output=True, text=True, check=False)
-
-    return run
+    return functools.partial(commandline.run, cwd=tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbench.cli import console
-from kbench.errors import UsageError
+from kbench.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from kbench.intent.discover import Catalog
@@ -74,6 +74,10 @@ class Chosen:
         selections = [s for s in select_suite(suite, found.pick, self.axes) if s.kernel.name in named or not named]
         if not selections:
             raise UsageError(f"suite {self.suite} has none of the kernels {', '.join(named)}")
+        known = {axis for s in selections for axis in s.kernel.axes}
+        for axis in self.axes:
+            if axis not in known:
+                raise UsageError(f"no kernel of suite {self.suite} has an axis {axis!r}{did_you_mean(axis, known)}")
         return [replace(s, cache=self.cache or s.cache, clock=self.clock or s.clock) for s in selections]
 
     def _of_folders(self, found: Catalog) -> list[Kernel]:

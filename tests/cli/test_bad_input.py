@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from commandline import FAULTS, ROOT, command, environment
 
-ROOT = Path(__file__).resolve().parents[2]
-FAULTS = ROOT / "tests" / "faults"
 GOOD = ("--kernel", "good", "--path", FAULTS, "--device", "cpu")
 
 
@@ -127,8 +124,8 @@ def test_no_compiler(kbench, tmp_path: Path) -> None:
         "import importlib.util as u\nfound = u.find_spec\n"
         "u.find_spec = lambda name, *rest: None if name == 'ziglang' else found(name, *rest)\n"
     )
-    environment = {"PATH": str(tmp_path), "CXX": "", "KBENCH_CXX": "", "PYTHONPATH": f"{tmp_path}:{ROOT}"}
-    refused(kbench("sweep", *GOOD, **environment), 1, "no C++ compiler found", "g++")
+    hidden = {"PATH": str(tmp_path), "CXX": "", "KBENCH_CXX": "", "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    refused(kbench("sweep", *GOOD, **hidden), 1, "no C++ compiler found", "g++")
 
 
 def test_an_axis_of_a_suite_must_exist_in_some_kernel(kbench) -> None:
@@ -159,10 +156,16 @@ def test_a_file_that_is_no_store(kbench, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is a Linux device")
 def test_a_full_disk_under_the_results(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "kbench.cli.main", "list"]
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
-                              env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+        done = subprocess.run(
+            command("list"),
+            cwd=tmp_path,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 1
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
@@ -187,9 +190,8 @@ def test_new_overwrites_nothing(kbench, tmp_path: Path) -> None:
 
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_resumes(kbench, tmp_path: Path) -> None:
     sizes = ",".join(str(1000 + i) for i in range(400))
-    words = [sys.executable, "-m", "kbench.cli.main", "sweep", *GOOD, "--axis", f"n={sizes}", "--max-time", "0.2"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(list(map(str, words)), cwd=tmp_path, env=environment, stdout=subprocess.PIPE,
+    words = command("sweep", *GOOD, "--axis", f"n={sizes}", "--max-time", "0.2")
+    with subprocess.Popen(words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as sweep:  # fmt: skip
         wait_for_rows(tmp_path / "kbench.db", 3)
         sweep.send_signal(signal.SIGINT)

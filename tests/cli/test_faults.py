@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
-
-FAULTS = Path(__file__).resolve().parent.parent / "faults"
+from commandline import FAULTS, run
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory):
-    import subprocess
-    import sys
-
     folder = tmp_path_factory.mktemp("faults")
-    command = [
-        sys.executable,
-        "-m",
-        "kbench.cli.main",
-        "sweep",
-        "--path",
-        FAULTS,
-        "--device",
-        "cpu",
-        "--timeout",
-        "4",
-        "--json",
-    ]
-    done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, timeout=150, check=False)
+    done = run("sweep", "--path", FAULTS, "--device", "cpu", "--timeout", 4, "--json", cwd=folder, timeout=300)
     return done, {row["kernel"]: row for row in json.loads(done.stdout)}
 
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from commandline import FAULTS, run
 
 pytestmark = pytest.mark.gpu
-
-FAULTS = Path(__file__).resolve().parent.parent / "faults"
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("faults")
-    command = [sys.executable, "-m", "kbench.cli.main", "sweep", "--path", str(FAULTS), "--device", "cuda", "--json"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    done = run("sweep", "--path", FAULTS, "--device", "cuda", "--json", cwd=folder, timeout=300)
     return done, {row["kernel"]: row for row in json.loads(done.stdout)}
 
 

@@ -61,7 +61,7 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
 
 def test_the_wheel_works_without_the_checkout(installed: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    python = [sys.executable, "-P", "-m", "kbench.cli.main"]
+    python = [sys.executable, "-P", "-m", "kbench"]
     where = run(sys.executable, "-P", "-c", "import kbench; print(kbench.__file__)", cwd=tmp_path, env=environment)
     assert where.stdout.startswith(str(installed))
     listed = run(*python, "list", "--json", cwd=tmp_path, env=environment)
