@@ -16,7 +16,7 @@ from kbench.experiment.result import Check, Measurement
 from kbench.experiment.stats import half_width, summarise
 from kbench.intent.method import Method
 from kbench.intent.numbers import Rng
-from kbench.intent.op import Out
+from kbench.intent.op import HostArray, Out
 from kbench.machine.device import Batch, Bound
 
 SETTLED = 0.02
@@ -40,7 +40,8 @@ class Problem:
 
     def reference(self, name: str, out: Out) -> Reference:
         """Raises SpecError. A shape or dtype that differs between configurations of a problem is evaluated anew."""
-        key = f"{name} {out.array.dtype if hasattr(out.array, 'dtype') else ''} {getattr(out.array, 'shape', ())}"
+        array = out.array.array if isinstance(out.array, HostArray) else out.array
+        key = f"{name} {array.dtype}{list(array.shape)}"
         if key not in self._references:
             self._references[key] = reference_of(name, out, self.xp)
         return self._references[key]

@@ -84,7 +84,7 @@ class Compiled(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """One row. The time of a row is measurement.summary.center_s.
 
-    roof: the measured ceiling of the same mix, nearest size, clock and cache state; source: hash of .cu, headers,
+    roof: the measured ceiling of the same mix, size (interpolated), clock and cache state; source: hash of .cu, headers,
     spec and options, for resuming.
     """
 

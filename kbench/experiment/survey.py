@@ -32,21 +32,25 @@ def everything(info: DeviceInfo, cache: str = "cold", clock: str = "auto", max_b
 
 
 def measure(engine: Engine, points: Iterable[Point], known: Roofs) -> Iterator[Roof | str]:
-    """Measure points and keep them in `known`; yields each roof, and the reason for each point that has none."""
+    """Measure points and keep them in `known`, on disk too: yields each roof, and the reason for what has none."""
     wanted = {planned.config.id: (point, planned) for point in points for planned in _candidates(engine.info, point)}
     rows = engine.run([planned for _, planned in wanted.values()], METHOD)
-    try:
-        for point, candidates in itertools.groupby(rows, key=lambda row: wanted[row.config.id][0]):
-            found = list(candidates)
-            timed = [r for r in found if r.status == "ok"]
-            if not timed:
-                yield f"no {point.kind} roof at {point.nbytes} bytes: {found[0].message}"
-                continue
-            roof = _roof(point, max(timed, key=_rate), len(found))
-            known.add(point.clock, roof)
-            yield roof
-    finally:
-        known.save()
+    kept = True
+    for point, candidates in itertools.groupby(rows, key=lambda row: wanted[row.config.id][0]):
+        found = list(candidates)
+        timed = [r for r in found if r.status == "ok"]
+        if not timed:
+            yield f"no {point.kind} roof at {point.nbytes} bytes: {found[0].message}"
+            continue
+        roof = _roof(point, max(timed, key=_rate), len(found))
+        known.add(point.clock, roof)
+        try:
+            known.save()
+        except OSError as error:
+            if kept:
+                yield f"the roofs cannot be kept for the next time: {error}"
+            kept = False
+        yield roof
 
 
 class Survey:
@@ -54,7 +58,7 @@ class Survey:
     point that cannot be measured.
 
     fresh: measure known ones again. From the first one on, `info` is the device and `total` how many are to come.
-    Raises DeviceError where the device cannot be opened, OSError where the cache cannot be written.
+    Raises DeviceError where the device cannot be opened.
     """
 
     def __init__(

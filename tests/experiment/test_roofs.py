@@ -213,6 +213,17 @@ def test_roofs_are_measured_on_this_machine(monkeypatch: pytest.MonkeyPatch, tmp
     assert made.without(points) == []
 
 
+def test_a_cache_that_cannot_be_written_is_said_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    points = [Point("copy", 2**16, "auto", "cold"), Point("copy", 2**17, "auto", "cold")]
+    with Engine("cpu") as engine:
+        found = list(measure(engine, points, Roofs(engine.info, path=tmp_path / "file" / "roofs.json")))
+    said = [f for f in found if isinstance(f, str)]
+    assert len(said) == 1
+    assert "cannot be kept" in said[0]
+    assert len(found) == 3
+
+
 def test_a_survey_gives_known_roofs_and_measures_the_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[Any] = []
 
