@@ -84,8 +84,8 @@ class Compiled(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """One row. The time of a row is measurement.summary.center_s.
 
-    roof: the measured ceiling of the same mix, size (interpolated), clock and cache state; source: hash of .cu, headers,
-    spec and options, for resuming.
+    roof: the measured ceiling of the same mix, size (interpolated), clock and cache state; source: hash of .cu,
+    headers, spec and options, for resuming.
     """
 
     config: Config
