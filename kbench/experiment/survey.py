@@ -35,12 +35,14 @@ def measure(engine: Engine, points: Iterable[Point], known: Roofs) -> Iterator[R
     """Measure points and keep them in `known`, on disk too: yields each roof, and the reason for what has none."""
     wanted = {planned.config.id: (point, planned) for point in points for planned in _candidates(engine.info, point)}
     rows = engine.run([planned for _, planned in wanted.values()], METHOD)
-    kept = True
+    kept, told = True, set[str]()
     for point, candidates in itertools.groupby(rows, key=lambda row: wanted[row.config.id][0]):
         found = list(candidates)
         timed = [r for r in found if r.status == "ok"]
         if not timed:
-            yield f"no {point.kind} roof at {point.nbytes} bytes: {found[0].message}"
+            if found[0].message not in told:  # most often one reason for all: no compiler, no memory
+                yield f"no {point.kind} roof at {point.nbytes} bytes: {found[0].message}"
+            told.add(found[0].message)
             continue
         roof = _roof(point, max(timed, key=_rate), len(found))
         known.add(point.clock, roof)

@@ -246,3 +246,17 @@ def test_a_survey_gives_known_roofs_and_measures_the_others(monkeypatch: pytest.
     assert Point("copy", 2**16, "auto", "cold") not in asked
     assert len(list(Survey("cpu", max_bytes=MIB, fresh=True))) == looked.total
     assert Point("copy", 2**16, "auto", "cold") in asked
+
+
+def test_a_reason_that_all_points_share_is_given_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    points = [Point("copy", 2**i, "auto", "cold") for i in (16, 17, 18)]
+
+    def refused(engine: Engine, configs: list[Planned], method: Method) -> Any:
+        for one in configs:
+            yield Result(one.config, "build_failed", CPU, message="no compiler")
+
+    monkeypatch.setattr(Engine, "run", refused)
+    with Engine("cpu") as engine:
+        made = Roofs(engine.info, path=tmp_path / "roofs.json")
+        assert list(measure(engine, points, made)) == ["no copy roof at 65536 bytes: no compiler"]
+    assert made.all == ()
