@@ -47,6 +47,8 @@ class CudaBound:
 
     def restore(self, poison: Mapping[str, Any]) -> None:
         with faults("restoring memory"):
+            if not self._restored:
+                self._device.wait_for_all()  # a spec may have made its arrays on a stream of its own
             self._memory.restore()
             for output, where in poison.items():
                 self._poison(output, where)

@@ -43,19 +43,21 @@ class CudaDevice:
                 raise DeviceError(f"there is no GPU {index}: CUDA sees {count} (CUDA_VISIBLE_DEVICES hides others)")
             runtime.setDevice(index)
             self._streams = [self.xp.cuda.Stream(non_blocking=True)]
-        except runtime.CUDARuntimeError as error:
+            self.info: DeviceInfo = gpu_info(index)
+            capability = int(self.info.arch.removeprefix("sm_"))
+            if capability >= 80:  # older ones keep nothing in L2 for persisting accesses
+                driver.reset_persisting_l2()
+        except (runtime.CUDARuntimeError, driver.DriverCallError) as error:
             raise DeviceError(f"GPU {index} cannot be opened: {error} (kbench doctor says more)") from error
         self._streams[0].use()
-        self.info: DeviceInfo = gpu_info(index)
         self.shared_bytes_per_block: int = runtime.deviceGetAttribute(
             runtime.cudaDevAttrMaxSharedMemoryPerBlockOptin, index
         )
         self.reads_pageable = bool(runtime.deviceGetAttribute(runtime.cudaDevAttrPageableMemoryAccess, index))
-        self.has_clusters = int(self.info.arch.removeprefix("sm_")) >= 90 and driver.has_clusters()
+        self.has_clusters = capability >= 90 and driver.has_clusters()
         self.pinned = PinnedPool()
         self.clocks = Clocks(self)
         self._kernels: dict[tuple[str, str], LoadedKernel] = {}
-        driver.reset_persisting_l2()
 
     def target(self, mode: str = "fast") -> Target:
         return Target("cuda", self.info.arch)
@@ -84,6 +86,12 @@ class CudaDevice:
         from cupy.cuda import runtime
 
         runtime.streamSynchronize(self._streams[0].ptr)
+
+    def wait_for_all(self) -> None:
+        """Wait for every stream of this GPU, whoever made it."""
+        from cupy.cuda import runtime
+
+        runtime.deviceSynchronize()
 
     @cached_property
     def instruments(self) -> Instruments:

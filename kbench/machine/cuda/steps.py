@@ -135,11 +135,15 @@ class Preparer:
 
     def _call(self, step: Call, placed: Sequence[Any], stream: Any) -> Prepared:
         args = tuple(self._substitute(given, value) for given, value in zip(step.args, placed, strict=True))
-        function = step.function
+        function, main = step.function, self._device.stream(0)
 
         def submit() -> None:
-            with stream:
+            # Not `with stream`: leaving that makes CuPy's legacy stream current, not the one that use() had made current.
+            stream.use()
+            try:
                 function(*args)
+            finally:
+                main.use()
 
         return Prepared(submit, 0, "a library call may wait for the GPU itself")
 
