@@ -168,15 +168,19 @@ class GuardedMemory:
         self.buffers: list[DeviceBuffer | HostBuffer] = []
         self._instruments, self._stream = instruments, stream
         self._guards: _DeviceGuards | None = None
-        for base in bases:
-            if base.host:
-                pool = pinned if base.pinned else None
-                self.buffers.append(HostBuffer(base.nbytes, base.address, base.owner, pool))
-            elif any(isinstance(root, np.ndarray) for root in base.owner):
-                shape, dtype = base.owner[0].shape, base.owner[0].dtype
-                raise SpecError(f"{dtype}{list(shape)} is a NumPy array: make it with xp, or with kbench.host")
-            else:
-                self.buffers.append(DeviceBuffer(base.nbytes, base.address, base.owner, stream))
+        try:
+            self.buffers += (self._buffer(base, pinned) for base in bases)
+        except BaseException:
+            self.close()
+            raise
+
+    def _buffer(self, base: Base, pinned: PinnedPool) -> DeviceBuffer | HostBuffer:
+        if base.host:
+            return HostBuffer(base.nbytes, base.address, base.owner, pinned if base.pinned else None)
+        if any(isinstance(root, np.ndarray) for root in base.owner):
+            shape, dtype = base.owner[0].shape, base.owner[0].dtype
+            raise SpecError(f"{dtype}{list(shape)} is a NumPy array: make it with xp, or with kbench.host")
+        return DeviceBuffer(base.nbytes, base.address, base.owner, self._stream)
 
     def address(self, operand: Operand) -> int:
         return self.buffers[operand.base].address + operand.offset

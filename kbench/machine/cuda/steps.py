@@ -138,7 +138,7 @@ class Preparer:
         function, main = step.function, self._device.stream(0)
 
         def submit() -> None:
-            # Not `with stream`: leaving that makes CuPy's legacy stream current, not the one that use() had made current.
+            # Not `with stream`: leaving that makes CuPy's legacy stream current, not the one that use() chose.
             stream.use()
             try:
                 function(*args)
