@@ -7,6 +7,7 @@ from typing import Any
 from kbench import Launch, Op, Out, Skip, cdiv, kernel, sectors
 
 STATIC_SHARED_BYTES = 48 * 1024
+MOST_VECTORS = 8  # of keys and of values that a thread holds in registers
 
 
 def entry(*, variant: str, dtype: Any, page_size: int, threads: int, span: int = 0, **_: Any) -> str:
@@ -55,7 +56,7 @@ def reshape_and_cache(
     if not 0 <= skipped <= tokens:
         raise Skip("skipped is a number of tokens")
     if variant in ("shared", "gather"):
-        check_tile(page_size, span, dtype.itemsize, x)
+        check_tile(page_size, span, threads, dtype.itemsize, x)
     # Four times the pages that the tokens need: random slots fill a quarter of a page, as in a cache in service.
     pages = 4 * (cdiv(tokens, page_size) + 2)
     storage = "uint16" if dtype == "bfloat16" else dtype  # only bits are moved
@@ -100,11 +101,13 @@ def reshape_and_cache(
     )
 
 
-def check_tile(page_size: int, span: int, itemsize: int, x: int) -> None:
+def check_tile(page_size: int, span: int, threads: int, itemsize: int, x: int) -> None:
     if page_size % x or page_size > 64:
         raise Skip(f"page_size is no multiple of {x} up to 64: a value row is not whole 16-byte vectors")
     if span * itemsize % 128 or page_size * span * itemsize + 32 * page_size > STATIC_SHARED_BYTES:
         raise Skip(f"a tile of {page_size} x {span} is not rows of 128 bytes within 48 KiB of shared memory")
+    if page_size * span // x > MOST_VECTORS * threads:
+        raise Skip(f"{threads} threads would hold more than {MOST_VECTORS} vectors of keys and of values each")
 
 
 def sectors_written(slots: Any, n: int, x: int, page_size: int, itemsize: int) -> int:
