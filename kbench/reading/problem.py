@@ -8,6 +8,7 @@ from typing import Any
 
 from kbench.intent.config import Config, Value, format_value
 from kbench.machine.device import DeviceInfo
+from kbench.reading import units
 from kbench.record.store import KernelNote, Stored
 
 # Configurations further apart than this are never called tied, however wide their intervals are.
@@ -55,8 +56,8 @@ class Problem:
 
     @property
     def label(self) -> str:
-        """The problem's axes in words: "dtype float16 · n 1048576"."""
-        return " · ".join(f"{name} {format_value(value)}" for name, value in self.axes.items()) or self.kernel
+        """The problem's axes in words: "dtype float16 · n 2²⁰"."""
+        return " · ".join(f"{name} {worded(value)}" for name, value in self.axes.items()) or self.kernel
 
     def choice(self, config: Config) -> str:
         """What is being chosen, in words: "uint4 · threads 256"."""
@@ -157,6 +158,11 @@ def _tied(row: Stored, best: Stored) -> bool:
         return False
     overlap = one.summary.low_s <= other.summary.high_s and other.summary.low_s <= one.summary.high_s
     return overlap and _time(row) <= _time(best) * (1 + TIE)
+
+
+def worded(value: Value) -> str:
+    """An axis value for people; Config.id and exports have it in full."""
+    return units.count(value) if isinstance(value, int) and not isinstance(value, bool) else format_value(value)
 
 
 def _sortable(value: Value) -> tuple[bool, float, str]:

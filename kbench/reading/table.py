@@ -124,7 +124,8 @@ def _roof(result: Result) -> str:
 
 
 def flagged(result: Result) -> bool:
-    return result.of_roof is not None and result.of_roof > 1
+    """Above its measured roof, as far as the printed percentage can tell."""
+    return result.of_roof is not None and round(result.of_roof, 3) > 1
 
 
 def _check(result: Result) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 NONE = "–"  # what has no value
 
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def digits(value: float, figures: int = 4) -> str:
     """`value` with so many significant figures, without an exponent: 4254, 55.61, 0.4321."""
@@ -51,10 +53,10 @@ def factor(value: float | None) -> str:
 
 
 def count(value: float) -> str:
-    """A number of elements: powers of two from 65536 on as 2^20, others with a thin gap between thousands."""
+    """A number of elements: powers of two from 65536 on as 2²⁰, others in full."""
     if value != int(value):
         return digits(value)
     whole = int(value)
     if whole >= 1 << 16 and whole & (whole - 1) == 0:
-        return f"2^{whole.bit_length() - 1}"
-    return f"{whole:,}".replace(",", "\u2009")
+        return "2" + str(whole.bit_length() - 1).translate(_SUPERSCRIPTS)
+    return str(whole)

@@ -73,7 +73,7 @@ def place_labels(ax: Any, points: Sequence[tuple[float, float, str]], size: floa
     dpi = ax.figure.dpi
     spots = [ax.transData.transform((x, y)) * 72 / dpi for x, y, _ in points]
     box = ax.get_window_extent().extents * 72 / dpi
-    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in spots]
+    taken: list[tuple[float, ...]] = [(x - 4, y - 4, x + 4, y + 4) for x, y in spots]
     taken += [area for text in ax.texts for area in _areas(text, 72 / dpi)]
     placed = 0
     for (px, py), (x, y, words) in zip(spots, points, strict=True):

@@ -20,7 +20,7 @@ def bar_charts(view: View) -> Iterator[Chart]:
     largest = [facet.problems[-1] for facet in view.facets if len(fastest(facet.problems[-1].ok)) > 1]
     left_out = len(view.problems) - min(len(largest), MOST_CHARTS)
     for index, problem in enumerate(largest[:MOST_CHARTS]):
-        note = f"{left_out} other problems are in the table." if index == 0 and left_out else ""
+        note = f"{left_out} other problems are in the table below." if index == 0 and left_out else ""
         yield _chart(view, problem, f"{view.stem}-variants-{index + 1}", note)
 
 
@@ -41,7 +41,7 @@ def _chart(view: View, problem: Problem, name: str, note: str) -> Chart:
     ax.set_xlim(0, top * 1.02)
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
-    ax.set_xlabel("achieved bandwidth, GB/s (and % of the measured roof)")
+    ax.set_xlabel("GB/s (and % of the measured roof)")
     _draw_roofs(drawing, view, rows)
     notes = [note] if note else []
     if len(every) > len(rows):
@@ -62,7 +62,9 @@ def _bar(drawing: Drawing, place: int, colour: str, problem: Problem, row: Store
     ax.barh(place, rate, height=0.68, color=colour, alpha=0.55 if baseline else 0.92, linewidth=0, zorder=2)
     if result.measurement and result.time_s:
         summary, nbytes = result.measurement.summary, result.traffic.useful_bytes / 1e9
-        ax.plot([nbytes / summary.high_s, nbytes / summary.low_s], [place, place], color=INK, linewidth=1.2, zorder=3)
+        low, high = nbytes / summary.high_s, nbytes / summary.low_s
+        if high - low > 0.01 * top:  # a narrower whisker would only look like a smudge
+            ax.plot([low, high], [place, place], color=INK, linewidth=1.2, zorder=3)
     words = units.rate(result.achieved_bytes_per_s)
     if result.of_roof is not None:
         words += f"  ·  {result.of_roof * 100:.0f} %"
@@ -98,4 +100,7 @@ def _draw_roofs(drawing: Drawing, view: View, rows: list[tuple[str, Stored]]) ->
     lines += [(peak, "peak", ":")] if peak else []
     for value, words, dash in lines:
         ax.axvline(value / 1e9, color=MUTED, linewidth=1.1, linestyle=dash, zorder=1.5)
-        drawing.text(value / 1e9, -0.5, f"{words} ", ha="right", va="bottom", fontsize=7.4)
+        ax.annotate(
+            words, (value / 1e9, -0.5), (-3, 1), textcoords="offset points", ha="right", va="bottom", fontsize=7.4,
+            color=MUTED,
+        )  # fmt: skip

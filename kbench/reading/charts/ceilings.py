@@ -12,7 +12,10 @@ from kbench.reading.problem import Problem
 
 @dataclass(frozen=True)
 class Ceilings:
-    """dram, l2: bytes/s, None where not measured. flops: (name, flop/s), lowest first."""
+    """memory: what the dram ceiling is called. dram, l2: bytes/s, None where not measured. flops: (name, flop/s),
+    lowest first."""
+
+    memory: str
 
     dram: float | None
     l2: float | None
@@ -30,8 +33,9 @@ def ceilings(device: DeviceInfo, problems: Sequence[Problem], roofs: Sequence[Ro
     slow = [roof for roof in rates if not _in_l2(roof, device) and roof.cache != "warm"]
     copies = [roof.value for roof in slow if roof.kind == "copy"] or [roof.value for roof in slow]
     flops = {roof.kind: roof.value for roof in roofs if roof.unit == "flop/s"}
+    memory = "host memory" if device.kind == "cpu" else "DRAM"
     return Ceilings(
-        max(copies, default=None), max(fast, default=None), tuple(sorted(flops.items(), key=lambda f: f[1]))
+        memory, max(copies, default=None), max(fast, default=None), tuple(sorted(flops.items(), key=lambda f: f[1]))
     )
 
 

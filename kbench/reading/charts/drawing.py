@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 
 from kbench.reading.charts.style import MUTED, PAPER, VARIABLES, Look
 
-WIDTH_IN = 6.0
+WIDTH_IN = 5.2
 _TITLE_IN = 0.62
 _LEGEND_ROW_IN = 0.21
 
@@ -114,7 +114,7 @@ class Drawing:
             handles = [_handle(entry) for entry in self.legend]
             self.figure.legend(handles=handles, loc="lower center", ncols=columns, borderaxespad=0.1, columnspacing=1.6)
         png = io.BytesIO()
-        self.figure.savefig(png, format="png", dpi=144, facecolor=PAPER, metadata={"Software": None})
+        self.figure.savefig(png, format="png", dpi=144, facecolor=PAPER, metadata={"Software": "kbench"})
         return Chart(name, title, subtitle, note, alt, tuple(self.legend), svg, png.getvalue())
 
     @property
@@ -142,6 +142,11 @@ class Drawing:
         return circles
 
 
+def is_ours(png: bytes) -> bool:
+    """Whether a PNG file was drawn here."""
+    return b"Software\0kbench" in png[:200]
+
+
 def _handle(entry: Entry) -> Line2D:
     look = entry.look
     return Line2D(
@@ -163,7 +168,7 @@ def _slim(svg: str, name: str) -> str:
     svg = re.sub(r"font: (\w+) ([\d.]+)px [^;\"]*", r"font-weight: \1; font-size: \2px", svg)
     svg = re.sub(r'id="kbseries_(\d+)_\d+"', r'class="series" data-s="\1"', svg)
     used = set(re.findall(r'(?:href="#|url\(#)([\w-]+)', svg))
-    svg = re.sub(r' id="([\w-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
+    svg = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", svg)
     svg = re.sub(r'((?:href="|url\()#)', rf"\g<1>{name}-", svg)
     for colour, variable in VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")

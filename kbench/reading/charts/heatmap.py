@@ -12,7 +12,7 @@ from kbench.reading import units
 from kbench.reading.charts.drawing import Chart, Drawing
 from kbench.reading.charts.style import MUTED, PAPER
 from kbench.reading.charts.view import View, tip, where
-from kbench.reading.problem import Problem
+from kbench.reading.problem import Problem, worded
 from kbench.record.store import Stored
 
 MOST_CELLS = 14  # along each axis
@@ -61,14 +61,13 @@ def _chart(view: View, cells: list[Cell], down: str, across: str, fixed: str) ->
     drawing = Drawing(height_in=max(1.6, 0.9 + 0.33 * len(rows)), left=left, right=0.85)
     _draw(drawing, best, len(rows), len(columns))
     drawing.ax.set_yticks(range(len(rows)), labels)
-    drawing.ax.set_xticks(range(len(columns)), [v if isinstance(v, str) else units.count(v) for v in columns])
+    drawing.ax.set_xticks(range(len(columns)), [worded(value) for value in columns])
     drawing.ax.set_xlabel(across)
     drawing.ax.set_ylabel(down)
     notes = [f"{n} values of {name} are left out." for n, name in zip(cut, (down, across), strict=True) if n]
     if len(whole) < len(cells):
-        notes.append(
-            f"{len(cells) - len(whole)} rows without {across if down == 'variant' else down} (baselines) have no cell."
-        )
+        missing = across if down == "variant" else down
+        notes.append(f"Baselines, which have no {missing}, are left out.")
     subtitle = " · ".join(filter(None, [fixed, where([row for _, row in best.values()])]))
     alt = f"Heat map of achieved GB/s over {down} and {across}, {len(best)} cells."
     title = f"{view.kernel}: {down} by {across}"

@@ -14,7 +14,7 @@ from kbench.reading.charts.ceilings import Ceilings
 from kbench.reading.charts.drawing import Chart, Drawing
 from kbench.reading.charts.style import MUTED, look
 from kbench.reading.charts.view import fastest, tip, where
-from kbench.reading.problem import Problem
+from kbench.reading.problem import Problem, worded
 from kbench.record.store import Stored
 
 Point = tuple[Problem, Stored]
@@ -22,10 +22,17 @@ Point = tuple[Problem, Stored]
 
 def roofline(device: DeviceInfo, problems: Sequence[Problem], found: Ceilings, prefix: str = "") -> Iterator[Chart]:
     """One chart, log-log: the fastest row of each problem and variant. None where nothing computes."""
-    every = [(problem, row) for problem in problems for row in fastest(problem.ok).values()]
+    every = [(problem, row) for problem in problems for row in _compared(problem)]
     points = [(problem, row) for problem, row in every if row.result.flops_per_s]
     if points:
         yield _roofline(device, points, found, prefix)
+
+
+def _compared(problem: Problem) -> list[Stored]:
+    """The fastest row of each variant; the best row alone where there are no variants."""
+    if "variant" in problem.tuning:
+        return list(fastest(problem.ok).values())
+    return [problem.best] if problem.best else []
 
 
 def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: str) -> Chart:
@@ -34,7 +41,7 @@ def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: 
     xs = [row.result.traffic.intensity for _, row in points]
     ys = [row.result.flops_per_s or 0.0 for _, row in points]
     slopes = [
-        ("DRAM, measured", found.dram, "--"),
+        (f"{found.memory}, measured", found.dram, "--"),
         ("L2, measured", found.l2, "-."),
         ("peak", device.peak_bytes_per_s, ":"),
     ]
@@ -89,7 +96,7 @@ def _apart(problem: Problem, others: Sequence[Problem]) -> str:
     """What tells a problem from the others of its kernel; the kernel's name too where there are several kernels."""
     same = [other for other in others if other.kernel == problem.kernel]
     varying = [n for n, v in problem.axes.items() if any(other.axes.get(n) != v for other in same)]
-    words = " ".join(f"{name} {format_value(problem.axes[name])}" for name in varying[:2])
+    words = " ".join(f"{name} {worded(problem.axes[name])}" for name in varying[:2])
     return f"{problem.kernel} {words}".strip() if len(same) < len(others) or not words else words
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from kbench.intent.config import format_value
 from kbench.reading import units
 from kbench.reading.charts.axes import ceiling, scale_x, share_rate
 from kbench.reading.charts.drawing import Chart, Drawing
 from kbench.reading.charts.style import MUTED
 from kbench.reading.charts.view import Facet, View, fastest, tip, useful, where
-from kbench.reading.problem import Problem
+from kbench.reading.problem import Problem, worded
 from kbench.record.store import Stored
 
 MOST_SERIES = 10
@@ -77,7 +76,7 @@ def _rate(row: Stored) -> float:
     return row.result.achieved_bytes_per_s or 0.0
 
 
-def _roofs(drawing: Drawing, view: View, facet: Facet, x: object, shown: list[Stored]) -> float:
+def _roofs(drawing: Drawing, view: View, facet: Facet, x: Callable[[float], float], shown: list[Stored]) -> float:
     """Draw the theoretical peak and the measured roof at each size; returns the highest value of the chart, GB/s."""
     ax = drawing.ax
     top = max(_rate(row) for row in shown) / 1e9
@@ -86,11 +85,12 @@ def _roofs(drawing: Drawing, view: View, facet: Facet, x: object, shown: list[St
     if roofs:
         xs = sorted(roofs)
         ys = [roofs[value].value / 1e9 for value in xs]
-        ax.plot([x(value) for value in xs], ys, color=MUTED, linewidth=1.2, linestyle="--", zorder=2)  # type: ignore[operator]
+        ax.plot([x(value) for value in xs], ys, color=MUTED, linewidth=1.2, linestyle="--", zorder=2)
         kind = roofs[xs[-1]].kind
         crowded = peak is not None and peak / 1e9 < ys[-1] * 1.05
-        drawing.text(
-            x(xs[-1]), ys[-1], f"measured roof ({kind})", ha="right", va="top" if crowded else "bottom",  # type: ignore[operator]
+        ax.annotate(
+            f"measured roof ({kind})", (x(xs[-1]), ys[-1]), (0, -5 if crowded else 5), textcoords="offset points",
+            fontsize=7.8, color=MUTED, ha="right", va="top" if crowded else "bottom",
         )  # fmt: skip
         top = max(top, *ys)
     transfers = any(row.result.traffic.link_bytes for row in shown)
@@ -109,5 +109,5 @@ def _tick(view: View, facet: Facet, problem: Problem) -> str:
     if view.size is None:
         return moved
     value = problem.axes[view.size]
-    words = format_value(value) if isinstance(value, str) else units.count(value)
+    words = worded(value)
     return f"{words}\n{moved}" if _bytes_vary(facet) else words

@@ -16,6 +16,19 @@ COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a51a3", "#8a8d00", "#8c510a", "#6b7280",
 )  # fmt: skip
 MARKERS = "osD^vPX*ph"
+# The same markers as SVG paths in a box of 8 by 8 around the origin, for legends in HTML.
+MARKER_PATHS = {
+    "o": "M-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0-7.2 0z",
+    "s": "M-3.2-3.2h6.4v6.4h-6.4z",
+    "D": "M0-4.2L4.2 0L0 4.2L-4.2 0z",
+    "^": "M0-4L3.9 3.2H-3.9z",
+    "v": "M0 4L3.9-3.2H-3.9z",
+    "P": "M-1.4-4h2.8v2.6h2.6v2.8h-2.6v2.6h-2.8v-2.6h-2.6v-2.8h2.6z",
+    "X": "M-2-4L0-2L2-4L4-2L2 0L4 2L2 4L0 2L-2 4L-4 2L-2 0L-4-2z",
+    "*": "M0-4.4L1.1-1.4L4.2-1.4L1.7.5L2.6 3.6L0 1.8L-2.6 3.6L-1.7.5L-4.2-1.4L-1.1-1.4z",
+    "p": "M0-4L3.8-1.2L2.4 3.2H-2.4L-3.8-1.2z",
+    "h": "M0-4L3.5-2V2L0 4L-3.5 2V-2z",
+}
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
 
 VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--card"} | {

@@ -9,8 +9,8 @@ from itertools import groupby
 from kbench.intent.config import Value, format_value
 from kbench.machine.device import DeviceInfo
 from kbench.reading import units
-from kbench.reading.charts.style import Look, look
-from kbench.reading.problem import Problem
+from kbench.reading.charts.style import COLOURS, Look, look
+from kbench.reading.problem import Problem, worded
 from kbench.reading.table import flagged, interval
 from kbench.record.store import KernelNote, Stored
 
@@ -104,12 +104,16 @@ def where(rows: Sequence[Stored]) -> str:
 def _view(kernel: str, problems: list[Problem], note: KernelNote, stem: str) -> View:
     size = _size_axis(problems)
     facets = _facets(problems, size)
-    names = list(dict.fromkeys([*note.variants, *sorted({series_name(row) for p in problems for row in p.ok})]))
-    used = {series_name(row) for p in problems for row in p.ok}
-    bases = set(note.baselines) | {series_name(p.baseline) for p in problems if p.baseline}
-    own = [name for name in names if name in used and name not in bases]
+    fast: dict[str, float] = {}
+    for row in (row for problem in problems for row in problem.ok):
+        name = series_name(row)
+        fast[name] = max(fast.get(name, 0.0), row.result.achieved_bytes_per_s or 0.0)
+    bases = (set(note.baselines) | {series_name(p.baseline) for p in problems if p.baseline}) & set(fast)
+    own = [name for name in dict.fromkeys([*note.variants, *sorted(fast)]) if name in fast and name not in bases]
+    if len(own) > len(COLOURS):
+        own.sort(key=lambda name: -fast[name])  # the fastest, which are drawn, get the plain colours
     looks = {name: look(index) for index, name in enumerate(own)}
-    looks |= {name: look(index, baseline=True) for index, name in enumerate(sorted(bases & used))}
+    looks |= {name: look(index, baseline=True) for index, name in enumerate(sorted(bases))}
     return View(kernel, problems[0].device, size, facets, looks, stem)
 
 
@@ -133,7 +137,7 @@ def _facets(problems: Sequence[Problem], size: str | None) -> tuple[Facet, ...]:
     apart = [name for name in names if name != size and not _follows(problems, name, size)]
     groups: dict[str, list[Problem]] = {}
     for problem in problems:
-        words = [f"{n} {format_value(problem.axes[n])}" for n in apart if n in problem.axes and _varies(problems, n)]
+        words = [f"{n} {worded(problem.axes[n])}" for n in apart if n in problem.axes and _varies(problems, n)]
         groups.setdefault(" · ".join(words), []).append(problem)
 
     def place(problem: Problem) -> float:

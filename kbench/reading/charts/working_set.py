@@ -69,7 +69,7 @@ def _ceilings(drawing: Drawing, device: DeviceInfo, found: Ceilings, rates: list
     log_ticks(ax.yaxis, low, high, lambda value: f"{value:g}")
     ax.set_ylabel("achieved bandwidth, GB/s")
     if found.dram:
-        ceiling(ax, found.dram / 1e9, f"DRAM copy, measured {units.rate(found.dram)}", below=True)
+        ceiling(ax, found.dram / 1e9, f"{found.memory} copy, measured {units.rate(found.dram)}", below=True)
     if peak:
         ceiling(ax, peak / 1e9, f"theoretical peak {units.rate(peak)}", measured=False)
     if found.l2:
@@ -77,4 +77,5 @@ def _ceilings(drawing: Drawing, device: DeviceInfo, found: Ceilings, rates: list
     left, right = ax.get_xlim()
     if device.l2_bytes and left < device.l2_bytes < right:
         ax.axvline(device.l2_bytes, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
-        drawing.text(device.l2_bytes, low * 1.06, f" L2: {units.size(device.l2_bytes)}", va="bottom")
+        side = "right" if device.l2_bytes * 4 > right else "left"
+        drawing.text(device.l2_bytes, low * 1.06, f" L2: {units.size(device.l2_bytes)} ", va="bottom", ha=side)

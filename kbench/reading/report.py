@@ -1,0 +1,220 @@
+"""The report: one HTML file that needs nothing else, the same charts as PNG, and all rows as CSV."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kbench.errors import StoreError
+from kbench.experiment.result import STATUSES, Roof
+from kbench.machine.device import DeviceInfo
+from kbench.reading import units
+from kbench.reading.charts.drawing import Chart, is_ours
+from kbench.reading.charts.gallery import gallery
+from kbench.reading.charts.style import COLOURS, MARKER_PATHS
+from kbench.reading.export import export
+from kbench.reading.problem import Problem, problems
+from kbench.reading.rows import COLUMNS, Column, Line, lines
+from kbench.reading.table import flagged
+from kbench.record.environment import Environment, now_utc
+from kbench.record.store import KernelNote, Run, Stored
+
+
+@dataclass(frozen=True)
+class KernelPart:
+    """One kernel on one device, as the page shows it."""
+
+    name: str
+    anchor: str
+    note: KernelNote
+    formulas: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    charts: tuple[Chart, ...]
+    failed: tuple[Stored, ...]
+    skipped: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class DevicePart:
+    """One device's section; rows of two devices meet in the table only, which names the device in every row."""
+
+    info: DeviceInfo
+    anchor: str
+    facts: tuple[tuple[str, str], ...]
+    charts: tuple[Chart, ...]
+    kernels: tuple[KernelPart, ...]
+    roofs: tuple[Roof, ...]
+
+    @property
+    def best(self) -> list[Problem]:
+        return [problem for kernel in self.kernels for problem in kernel.problems if problem.best]
+
+
+def write_report(
+    stored: Sequence[Stored],
+    folder: Path,
+    roofs: Mapping[str, Sequence[Roof]] | None = None,
+    runs: Sequence[Run] = (),
+    notes: Mapping[str, KernelNote] | None = None,
+) -> Path:
+    """Write index.html, a PNG a chart and results.csv into `folder` (made where missing); returns index.html's path.
+
+    roofs: measured ceilings by device uid, beyond those that the rows carry. runs, notes: Store.runs(), Store.notes().
+    Charts of an earlier report in the folder are replaced. Raises StoreError where the folder cannot be written.
+    """
+    parts = _devices(stored, roofs or {}, notes or {})
+    charts = [chart for part in parts for chart in part.charts]
+    charts += [chart for part in parts for kernel in part.kernels for chart in kernel.charts]
+    page = _render(stored, parts, runs)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*.png"):
+            if is_ours(old.read_bytes()):
+                old.unlink()
+        for chart in charts:
+            (folder / f"{chart.name}.png").write_bytes(chart.png)
+        (folder / "results.csv").write_text(export(stored, "csv"), encoding="utf-8")
+        index = folder / "index.html"
+        index.write_text(page, encoding="utf-8")
+    except OSError as error:
+        words = f"cannot write the report into {folder} ({error.strerror}): name another folder with --output"
+        raise StoreError(words) from error
+    return index
+
+
+def _devices(
+    stored: Sequence[Stored], roofs: Mapping[str, Sequence[Roof]], notes: Mapping[str, KernelNote]
+) -> list[DevicePart]:
+    groups: dict[str, list[Problem]] = {}
+    for problem in problems(stored, notes):
+        groups.setdefault(problem.device.uid, []).append(problem)
+    parts: list[DevicePart] = []
+    for uid, group in groups.items():
+        info = group[0].device
+        prefix = "" if len(groups) == 1 else f"{slug(info.label)}-{len(parts) + 1}-"
+        own = tuple(roofs.get(uid, ()))
+        drawn = gallery(info, group, notes, own, prefix)
+        kernels = [
+            _kernel(name, [p for p in group if p.kernel == name], notes, drawn.kernels.get(name, ()), prefix)
+            for name in dict.fromkeys(problem.kernel for problem in group)
+        ]
+        parts.append(DevicePart(info, f"device-{len(parts) + 1}", facts(info), drawn.device, tuple(kernels), own))
+    return parts
+
+
+def _kernel(
+    name: str, group: list[Problem], notes: Mapping[str, KernelNote], charts: Sequence[Chart], prefix: str
+) -> KernelPart:
+    skipped: dict[str, int] = {}
+    for problem in group:
+        for row in problem.skipped:
+            skipped[row.result.message] = skipped.get(row.result.message, 0) + 1
+    formulas = dict.fromkeys(row.result.traffic.formula for p in group for row in p.rows if row.result.traffic.formula)
+    failed = tuple(row for problem in group for row in problem.failed)
+    reasons = tuple((n, why) for why, n in sorted(skipped.items(), key=lambda item: -item[1]))
+    note = notes.get(name, KernelNote())
+    return KernelPart(
+        name, f"{prefix}{slug(name)}", note, tuple(formulas), tuple(group), tuple(charts), failed, reasons
+    )
+
+
+def _render(stored: Sequence[Stored], parts: Sequence[DevicePart], runs: Sequence[Run]) -> str:
+    from jinja2 import Environment as Templates
+    from jinja2 import PackageLoader, StrictUndefined
+
+    templates = Templates(
+        loader=PackageLoader("kbench.reading", "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    templates.globals |= {
+        "units": units,
+        "colours": COLOURS,
+        "moment": moment,
+        "flagged": flagged,
+        "marker_paths": MARKER_PATHS,
+    }
+    rows = [line for part in parts for kernel in part.kernels for problem in kernel.problems for line in lines(problem)]
+    used = {row.run for row in stored}
+    values: dict[str, Any] = {
+        "written": moment(now_utc()),
+        "devices": parts,
+        "rows": rows,
+        "columns": _columns(rows, several=len(parts) > 1),
+        "counts": {status: sum(row.result.status == status for row in stored) for status in STATUSES},
+        "environments": [(run, environment(run.environment)) for run in reversed(runs) if run.id in used],
+        "filters": _filters(rows),
+    }
+    return templates.get_template("report.html").render(values)
+
+
+def _columns(rows: Sequence[Line], several: bool) -> list[tuple[int, Column]]:
+    """The columns that say something, with their index; the device's only where there are several."""
+    found = []
+    for index, column in enumerate(COLUMNS):
+        told = several if column.title == "device" else any(line.cells[index][0] != units.NONE for line in rows)
+        if told:
+            found.append((index, column))
+    return found
+
+
+def _filters(rows: Sequence[Line]) -> list[tuple[str, list[str]]]:
+    """(what, its values) for each menu that would have a choice."""
+    menus = {
+        "status": [line.status for line in rows],
+        "kernel": [line.kernel for line in rows],
+        "dtype": [line.dtype for line in rows if line.dtype],
+        "device": [line.device for line in rows],
+    }
+    return [(name, sorted(set(values))) for name, values in menus.items() if len(set(values)) > 1]
+
+
+def moment(iso: str) -> str:
+    """2026-01-31 14:05 UTC."""
+    return f"{iso[:10]} {iso[11:16]} UTC"
+
+
+def slug(words: str) -> str:
+    """For file names and anchors."""
+    return re.sub(r"[^a-z0-9_]+", "-", words.lower()).strip("-") or "x"
+
+
+def facts(info: DeviceInfo) -> tuple[tuple[str, str], ...]:
+    """What is known of a device, in words."""
+    known: list[tuple[str, Any]] = [
+        ("device", info.name if info.name != info.label else None),
+        ("architecture", info.arch),
+        ("multiprocessors", info.multiprocessors and str(info.multiprocessors)),
+        ("memory", info.memory_bytes and units.size(info.memory_bytes)),
+        ("theoretical peak", info.peak_bytes_per_s and f"{units.rate(info.peak_bytes_per_s)} GB/s"),
+        ("L2 cache", info.l2_bytes and units.size(info.l2_bytes)),
+        ("maximum clock", info.clock_hz and f"{info.clock_hz / 1e6:.0f} MHz"),
+        ("memory clock", info.memory_clock_hz and f"{info.memory_clock_hz / 1e6:.0f} MHz"),
+        ("power limit", info.power_limit_w and f"{info.power_limit_w:.0f} W"),
+        ("ECC", None if info.ecc is None else "on" if info.ecc else "off"),
+        ("MIG", None if info.mig is None else "on" if info.mig else "off"),
+        ("driver", info.driver),
+        ("CUDA", info.runtime),
+        ("uid", info.uid),
+    ]
+    return tuple((name, value) for name, value in known if value)
+
+
+def environment(found: Environment) -> tuple[tuple[str, str], ...]:
+    """An environment in words, empty ones left away."""
+    git = found.git
+    known = [
+        ("measured", moment(found.time_utc)),
+        ("command", " ".join(found.argv)),
+        ("git revision", f"{git.revision[:12]}{' with local changes' if git.dirty else ''}" if git else ""),
+        ("host", found.host),
+        ("system", f"{found.system}, Linux {found.kernel}" if found.system != "Linux" else found.kernel),
+        ("CPU", f"{found.cpu}, {found.cpu_count} threads"),
+        ("memory", units.size(found.memory_bytes) if found.memory_bytes else ""),
+        ("Python", found.python),
+        *found.versions.items(),
+        *found.variables.items(),
+    ]
+    return tuple((name, value) for name, value in known if value)

@@ -1,0 +1,99 @@
+"use strict";
+(() => {
+  const each = (selector, action, root = document) => root.querySelectorAll(selector).forEach(action);
+
+  // Charts: points tell more, legend entries switch their series off.
+  const tip = document.getElementById("tip");
+  each("circle.hit title", (title) => {
+    title.parentNode.dataset.tip = title.textContent;
+    title.remove();
+  });
+  function show(event) {
+    const hit = event.target.closest ? event.target.closest("circle.hit") : null;
+    if (!hit) return hide();
+    const [head, ...rest] = hit.dataset.tip.split("\n");
+    const strong = document.createElement("b");
+    strong.textContent = head;
+    tip.replaceChildren(strong, ...rest.flatMap((line) => [document.createElement("br"), line]));
+    tip.hidden = false;
+    const width = tip.offsetWidth, height = tip.offsetHeight, at = hit.getBoundingClientRect();
+    const x = at.left + at.width / 2, left = Math.min(Math.max(8, x - width / 2), innerWidth - width - 8);
+    const above = at.top - height - 8;
+    tip.style.left = `${left}px`;
+    tip.style.top = `${above > 8 ? above : at.bottom + 8}px`;
+  }
+  function hide() { tip.hidden = true; }
+  each(".canvas", (canvas) => {
+    canvas.addEventListener("pointerover", show);
+    canvas.addEventListener("click", show);
+    canvas.addEventListener("pointerleave", hide);
+  });
+  addEventListener("scroll", hide, { passive: true });
+  each(".legend button", (button) => {
+    const figure = button.closest("figure"), series = button.dataset.series;
+    const own = (action) => each(`[data-s="${series}"]`, action, figure);
+    button.addEventListener("click", () => {
+      const on = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(on));
+      own((part) => part.classList.toggle("off", !on));
+    });
+    const dim = (on) => () => each(".series", (part) => part.classList.toggle("dim", on && part.dataset.s !== series), figure);
+    button.addEventListener("pointerenter", dim(true));
+    button.addEventListener("pointerleave", dim(false));
+  });
+
+  // The summary's smaller problems.
+  each("[data-expand]", (button) => button.addEventListener("click", () => {
+    button.closest("tbody").classList.add("all");
+    button.closest("tr").remove();
+  }));
+
+  // The table: sort by a column's value, filter by words and menus.
+  const table = document.getElementById("table");
+  if (table) {
+    const body = table.tBodies[0], rows = [...body.rows], heads = [...table.tHead.rows[0].cells];
+    const value = (row, column) => {
+      const cell = row.cells[column];
+      if (heads[column].classList.contains("num")) return cell.dataset.v === undefined ? null : Number(cell.dataset.v);
+      return cell.textContent.trim();
+    };
+    const compare = (a, b) => typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
+    heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => {
+      const was = head.getAttribute("aria-sort");
+      const first = head.classList.contains("num") && column > 5 ? "descending" : "ascending";
+      const next = was === "none" ? first : was === "ascending" ? "descending" : "ascending";
+      heads.forEach((other) => other.setAttribute("aria-sort", "none"));
+      head.setAttribute("aria-sort", next);
+      const sign = next === "ascending" ? 1 : -1;
+      const keyed = rows.map((row, index) => ({ row, index, key: value(row, column) }));
+      keyed.sort((a, b) => {
+        if (a.key === null || b.key === null) return (a.key === null) - (b.key === null) || a.index - b.index;
+        return sign * compare(a.key, b.key) || a.index - b.index;
+      });
+      body.append(...keyed.map((item) => item.row));
+    }));
+    const find = document.getElementById("find"), menus = [...document.querySelectorAll("[data-filter]")];
+    const text = new Map(rows.map((row) => [row, `${row.dataset.config} ${row.textContent}`.toLowerCase()]));
+    const filter = () => {
+      const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      for (const row of rows) {
+        const fits = words.every((word) => text.get(row).includes(word))
+          && menus.every((menu) => !menu.value || row.dataset[menu.dataset.filter] === menu.value);
+        row.hidden = !fits;
+        shown += fits;
+      }
+      document.getElementById("shown").textContent = `${shown} of ${rows.length}`;
+    };
+    find.addEventListener("input", filter);
+    menus.forEach((menu) => menu.addEventListener("change", filter));
+    filter(); // a browser may have kept what was typed before a reload
+  }
+
+  // Light and dark: the system's choice until the button is used.
+  document.getElementById("theme").addEventListener("click", () => {
+    const root = document.documentElement;
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+  });
+})();
