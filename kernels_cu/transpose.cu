@@ -57,27 +57,27 @@ __global__ void __launch_bounds__(THREADS) transpose_vector(T* __restrict__ out,
     constexpr int PER = sizeof(uint4) / sizeof(T);   // elements of a 16-byte chunk
     constexpr int WIDE = sizeof(unsigned) / sizeof(T);  // elements of a shared-memory word
     constexpr int CHUNKS = TILE / PER;
-    constexpr int VECTORS = TILE * CHUNKS;           // of a tile
-    constexpr int EACH = (VECTORS + THREADS - 1) / THREADS;
+    constexpr int STEP = THREADS / CHUNKS;           // rows of the tile that the block loads at a time
+    constexpr int EACH = (TILE + STEP - 1) / STEP;
     static_assert(CHUNKS % 8 == 0, "a tile row is a multiple of 128 bytes");
+    static_assert(THREADS % CHUNKS == 0, "the block loads whole rows");
     __shared__ uint4 tile[TILE][CHUNKS];
 
     const int2 t = tile_of<GROUP>(blockIdx.x, (rows + TILE - 1) / TILE, (cols + TILE - 1) / TILE);
     const int r0 = t.x * TILE, c0 = t.y * TILE;
 
     if (cols % PER == 0) {
+        const int q = threadIdx.x % CHUNKS, row = threadIdx.x / CHUNKS;
+        const int height = c0 + q * PER < cols ? min(TILE, rows - r0) : 0;
+        const uint4* from = reinterpret_cast<const uint4*>(in + (i64)(r0 + row) * cols + c0) + q;
+        const i64 pitch = (i64)STEP * cols / PER;
         uint4 held[EACH];
 #pragma unroll
-        for (int u = 0; u < EACH; ++u) {
-            const int i = u * THREADS + threadIdx.x, r = i / CHUNKS, q = i % CHUNKS;
-            if (i < VECTORS && r0 + r < rows && c0 + q * PER < cols)
-                held[u] = Hint::load(reinterpret_cast<const uint4*>(in + (i64)(r0 + r) * cols + c0) + q);
-        }
+        for (int u = 0; u < EACH; ++u)
+            if (row + u * STEP < height) held[u] = Hint::load(from + u * pitch);
 #pragma unroll
-        for (int u = 0; u < EACH; ++u) {
-            const int i = u * THREADS + threadIdx.x, r = i / CHUNKS, q = i % CHUNKS;
-            if (i < VECTORS && r0 + r < rows && c0 + q * PER < cols) tile[r][swizzle(q, r / PER)] = held[u];
-        }
+        for (int u = 0; u < EACH; ++u)
+            if (row + u * STEP < height) tile[row + u * STEP][swizzle(q, (row + u * STEP) / PER)] = held[u];
     } else {
         for (int i = threadIdx.x; i < TILE * TILE; i += THREADS) {
             const int r = i / TILE, c = i % TILE;
@@ -91,14 +91,11 @@ __global__ void __launch_bounds__(THREADS) transpose_vector(T* __restrict__ out,
         // Eight lanes side by side take eight groups of rows (128 contiguous bytes of an output row), four such sets take four
         // neighbouring words of the tile's rows: 32 banks, and whole 128-byte lines of the output.
         constexpr int WORDS = TILE / WIDE;
-#pragma unroll
-        for (int u = 0; u < EACH; ++u) {
-            const int i = u * THREADS + threadIdx.x;
-            if (i * WIDE >= VECTORS) break;
+        for (int i = threadIdx.x; i < CHUNKS * WORDS; i += THREADS) {
             const int lane = i % 32, rest = i / 32;
             const int group = lane % 8 + rest % (CHUNKS / 8) * 8, w = lane / 8 + rest / (CHUNKS / 8) * 4;
             const int r = group * PER, c = w * WIDE;
-            if (w >= WORDS || r0 + r >= rows || c0 + c >= cols) continue;
+            if (r0 + r >= rows || c0 + c >= cols) continue;
             unsigned word[PER];
 #pragma unroll
             for (int k = 0; k < PER; ++k)

@@ -51,6 +51,8 @@ def transpose(
     side = 32
     if variant == "vector":
         side = tile
+        if threads % 32:
+            raise Skip("a block that loads whole tile rows is a multiple of 32 threads")
         if tile * dtype.itemsize % 128 or tile * tile * dtype.itemsize > STATIC_SHARED_BYTES:
             raise Skip(f"a tile of {tile} x {tile} {dtype} is not rows of 128 bytes within 48 KiB of shared memory")
     grid = cdiv(rows * cols, threads) if variant == "naive" else cdiv(rows, side) * cdiv(cols, side)
