@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,16 @@ Run = Callable[[], int | None]
 """One step: runs and waits; returns the nanoseconds that the native side measured, None where it does not."""
 
 
+@dataclass(frozen=True, eq=False)
+class _AddressTable:
+    region: Region
+    name: str
+    addresses: np.ndarray[Any, Any]
+
+    def fill(self) -> None:
+        ctypes.memmove(self.region.address, self.addresses.ctypes.data, self.addresses.nbytes)
+
+
 class CpuBound:
     """Implements kbench.machine.device.Bound."""
 
@@ -37,7 +48,7 @@ class CpuBound:
         self._layout: Layout = layout(op)
         self._regions = [Region(base.nbytes, place) for base in self._layout.bases]
         self._names = names_of(self._layout)
-        self._tables: list[tuple[Region, str, np.ndarray[Any, Any]]] = []
+        self._tables: dict[int, _AddressTable] = {}
         self._libraries: list[Library] = []
         self._written: set[int] = set()
         for region, base in zip(self._regions, self._layout.bases, strict=True):
@@ -71,9 +82,9 @@ class CpuBound:
                 arguments.append(np.uint64(self._address(where)))
             elif isinstance(where, Table):
                 reached.update((operand.base, True) for operand in where.operands)
-                table = self._table(where, f"argument {len(arguments)}", place)
-                watched.append(Watched(table, self._tables[-1][1]))
-                arguments.append(np.uint64(table.address))
+                table = self._table(value, where, f"argument {len(arguments)}", place)
+                watched.append(Watched(table.region, table.name))
+                arguments.append(np.uint64(table.region.address))
             else:
                 arguments.append(value)
         self._written |= {base for base, writable in reached.items() if writable}
@@ -104,8 +115,8 @@ class CpuBound:
                 args.append(HostArray(view, value.pinned) if isinstance(value, HostArray) else view)
             elif isinstance(where, Table):
                 self._written |= {operand.base for operand in where.operands}
-                table = self._table(where, f"argument {len(args)}", place)
-                args.append(table.view((len(where.operands),), np.uint64))
+                table = self._table(value, where, f"argument {len(args)}", place)
+                args.append(table.region.view(table.addresses.shape, np.uint64))
             else:
                 args.append(value)
 
@@ -117,12 +128,15 @@ class CpuBound:
     def _address(self, operand: Operand) -> int:
         return self._regions[operand.base].address + operand.offset
 
-    def _table(self, table: Table, name: str, place: str) -> Region:
-        addresses = np.array([self._address(operand) for operand in table.operands], np.uint64)
-        region = Region(addresses.nbytes, place)
-        self._tables.append((region, f"{name} (Pointers, {len(addresses)} addresses)", addresses))
-        ctypes.memmove(region.address, addresses.ctypes.data, addresses.nbytes)
-        return region
+    def _table(self, pointers: Any, table: Table, name: str, place: str) -> _AddressTable:
+        """The addresses of Pointers(…) in memory; one table however often they are given."""
+        if id(pointers) not in self._tables:
+            addresses = np.array([self._address(operand) for operand in table.operands], np.uint64)
+            words = f"{name} (Pointers, {len(addresses)} addresses)"
+            made = _AddressTable(Region(addresses.nbytes, place), words, addresses)
+            made.fill()
+            self._tables[id(pointers)] = made
+        return self._tables[id(pointers)]
 
     def _view(self, operand: Operand) -> Any:
         return self._regions[operand.base].view(operand.shape, operand.dtype, operand.offset, operand.strides)
@@ -133,9 +147,9 @@ class CpuBound:
             region.renew()
             if index in self._written:
                 ctypes.memmove(region.address, base.address, base.nbytes)
-        for region, _, addresses in self._tables:
-            region.renew()
-            ctypes.memmove(region.address, addresses.ctypes.data, addresses.nbytes)
+        for table in self._tables.values():
+            table.region.renew()
+            table.fill()
         for name, what in poison.items():
             _poison(self._view(self._layout.outputs[name]), what)
 
@@ -148,7 +162,7 @@ class CpuBound:
 
     def damaged(self) -> str | None:
         named = [(region, self._names[index]) for index, region in enumerate(self._regions)]
-        for region, name in [*named, *((region, name) for region, name, _ in self._tables)]:
+        for region, name in [*named, *((table.region, table.name) for table in self._tables.values())]:
             offset = region.damage()
             if offset is not None:
                 return f"{name}: memory around it was overwritten, at byte offset {offset}"
@@ -171,9 +185,9 @@ class CpuBound:
         self._runs = []
         for library in self._libraries:
             library.close()
-        for region in (*self._regions, *(region for region, _, _ in self._tables)):
+        for region in (*self._regions, *(table.region for table in self._tables.values())):
             region.close()
-        self._libraries, self._regions, self._tables = [], [], []
+        self._libraries, self._regions, self._tables = [], [], {}
 
 
 def _poison(view: Any, what: Any) -> None:

@@ -142,12 +142,11 @@ def compile(request: BuildRequest, folder: Path, key: str) -> Binary:
     """
     cxx, mode = host_compiler(), _mode(request.target)
     started = time.perf_counter()
-    includes = _write_sources(request, folder, job=mode in ("asan", "tsan"))
-    taken, ignored = _options(request.options)
-    flags = [*cxx.flags(mode), *taken, *(f"-D{d}" for d in request.defines), *includes, "-isystem", str(SHIM)]
+    more, macros, ignored = _options(request)
+    flags = [*cxx.flags(mode), *more, *_write_sources(request, folder, macros), "-isystem", str(SHIM)]
     source, output = folder / "kernel.cpp", folder / ("kernel" if mode in ("asan", "tsan") else "kernel.so")
     if mode in ("asan", "tsan"):
-        program = [f for f in flags if f != "-fPIC"]
+        program = [*(f for f in flags if f != "-fPIC"), "-DKB_JOB"]
         log = _run(cxx, [*cxx.command, *program, str(source), "-o", str(output)], request, folder, key)
     else:
         # Two steps: linking with the sanitizer flags would pull in its runtime library.
@@ -172,17 +171,26 @@ def _link_command(cxx: HostCompiler, compiled: Path, output: Path) -> list[str]:
     return [*cxx.command, "-shared", "-pthread", str(compiled), "-lm", "-o", str(output)]
 
 
-def _options(options: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """What of a kernel's (NVRTC) options a host compiler takes, and the rest."""
-    taken: list[str] = []
+def _options(request: BuildRequest) -> tuple[list[str], list[str], list[str]]:
+    """What of a kernel's (NVRTC) options the host compiler gets, macro definitions as source lines, and the rest.
+
+    Macros are defined behind the shim: on the command line, -DT=4 would change the shim's own templates.
+    """
+    flags: list[str] = []
     ignored: list[str] = []
-    for option in options:
+    macros = [f"-D{define}" for define in request.defines]
+    for option in request.options:
         plain = option[1:] if option.startswith("--std") else option
-        (taken if plain.startswith(("-I", "-D", "-U", "-std=")) else ignored).append(plain)
-    return taken, ignored
+        kind = macros if plain[:2] in ("-D", "-U") else flags if plain.startswith(("-I", "-std=")) else ignored
+        kind.append(plain)
+    lines = []
+    for macro in macros:
+        name, equals, value = macro[2:].partition("=")
+        lines.append(f"#undef {name}" if macro.startswith("-U") else f"#define {name} {value if equals else 1}")
+    return flags, lines, ignored
 
 
-def _write_sources(request: BuildRequest, folder: Path, *, job: bool) -> list[str]:
+def _write_sources(request: BuildRequest, folder: Path, macros: list[str]) -> list[str]:
     """kernel.cpp, and translated copies of the headers it reaches; returns the include flags."""
     source = Path(request.source).resolve()
     files = closure(source)
@@ -201,8 +209,8 @@ def _write_sources(request: BuildRequest, folder: Path, *, job: bool) -> list[st
                 copy.write_text(_numbered(Path(name), text))
             else:  # one file under two names, or #pragma once would not see that they are the same
                 copy.hardlink_to(copies[0])
-    parts = ['#include "kbench_cpu.h"', body, '#line 1 "<entry>"', f"KB_EXPORT({request.entry})"]
-    (folder / "kernel.cpp").write_text("\n".join([*parts, '#include "kbench/job.h"' if job else "", ""]))
+    parts = ['#include "kbench_cpu.h"', *macros, body, '#line 1 "<entry>"', f"KB_EXPORT({request.entry})", ""]
+    (folder / "kernel.cpp").write_text("\n".join(parts))
     return [f"-I{d}" for d in (*(m for m in mirrors if m.is_dir()), *dirs)]
 
 

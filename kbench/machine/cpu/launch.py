@@ -167,6 +167,7 @@ class PreparedLaunch:
         return KernelFault(f"{binary.entry}: {message}", kind=kind)
 
 
+@cache
 def _source_line(library: str, pc: int) -> str | None:
     """file:line of a program counter; None without binutils' addr2line or debug information."""
     tool = shutil.which("addr2line")

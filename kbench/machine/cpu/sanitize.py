@@ -7,6 +7,7 @@ of its own, ordered only by barriers, __syncwarp and fences with atomics: what i
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import re
 import shutil
@@ -36,6 +37,7 @@ _SETTINGS = {
     "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0:exitcode=99:abort_on_error=0",
     "TSAN_OPTIONS": "halt_on_error=1:exitcode=66:history_size=7:report_thread_leaks=0:atexit_sleep_ms=0",
 }
+_WORKERS, _MOST_FIBERS = 3, 4096  # ThreadSanitizer has room for about 8,000 threads, CUDA's included
 _HEADLINE = re.compile(
     r"ERROR: AddressSanitizer: .*|WARNING: ThreadSanitizer: .*|KBENCH_ERROR code=(\d+) .*|\S+: runtime error: .*"
 )
@@ -45,15 +47,15 @@ _ACCESS = re.compile(
 _FRAME = re.compile(r"#\d+ .*?(/\S+:\d+)")
 
 
-def run_sanitized(
+def sanitize(
     op: Op, binaries: Sequence[Binary | None], *, order: str = "forward", seed: int = 1, strict: bool = False,
     workers: int | None = None, timeout_s: float = 120.0,
 ) -> dict[str, Any]:  # fmt: skip
     """Run all steps once; returns the outputs by name. binaries: one a step, built as "tsan" or "asan" (None for
-    copies). workers: threads of the child, at least two by default, since blocks of one worker are ordered. timeout_s:
-    of one launch. Raises KernelFault (kind "race", "asan", or what the in-process device says) with the lines of both
-    accesses, DeviceError where the sanitizer cannot run here."""
-    conditions = Conditions(order, seed, strict, workers or max(2, len(os.sched_getaffinity(0))), timeout_s)
+    copies). workers: threads of the child; blocks of one worker count as ordered. timeout_s: of one launch. Raises
+    KernelFault (kind "race", "asan", or what the in-process device says) with the lines of both accesses,
+    DeviceError where the sanitizer cannot run here."""
+    conditions = Conditions(order, seed, strict, workers or _WORKERS, timeout_s)
     found = layout(op)
     memory: list[Bytes] = [
         np.frombuffer(ctypes.string_at(base.address, base.nbytes), np.uint8).copy() for base in found.bases
@@ -142,7 +144,8 @@ def _job(
 
     grid, block = dim3(step.grid), dim3(step.block)
     parts = [struct.pack("<6I", *grid, *block)]
-    parts.append(struct.pack("<4IQ", step.shared_bytes, how.worker_count, ORDERS[how.order], how.strict, how.seed))
+    workers = max(1, min(how.worker_count, _MOST_FIBERS // math.prod(block)))
+    parts.append(struct.pack("<4IQ", step.shared_bytes, workers, ORDERS[how.order], how.strict, how.seed))
     parts.append(struct.pack("<I", len(buffers)))
     for buffer in buffers:
         parts += [struct.pack("<Q", buffer.size), buffer.tobytes()]

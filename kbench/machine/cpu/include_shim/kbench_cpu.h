@@ -19,3 +19,6 @@
 #include "kbench/half.h"           // __half, __nv_bfloat16
 #include "kbench/fp8.h"            // __nv_fp8_e4m3, __nv_fp8_e5m2
 #include "kbench/checks.h"         // undefined behaviour: the "check" mode
+#if defined(KB_JOB)
+#include "kbench/job.h"            // main() of the sanitizer builds
+#endif

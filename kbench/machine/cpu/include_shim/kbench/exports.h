@@ -53,13 +53,14 @@ template <class... A, void (*K)(A...)> struct Kernel<K> {
     static inline void call(void** a) { call_with(a, std::index_sequence_for<A...>{}); }
 };
 }  // namespace kb
+KB_EXPORTED int kbench_launch(kb::Launch*, void**);
 #define KB_EXPORT(...)                                                                                    \
     static constexpr auto kbench_entry = &__VA_ARGS__;                                                    \
     extern "C" __attribute__((visibility("default"), used)) constexpr auto kbench_params =                \
         kb::Kernel<kbench_entry>::Params::make();                                                         \
-    KB_EXPORTED int kbench_launch(kb::Launch* launch, void** args)                                        \
+    int kbench_launch(kb::Launch* kbench_this, void** kbench_args)                                        \
     {                                                                                                     \
-        return kb::launch(launch, args, &kb::run_threads<kb::Kernel<kbench_entry>>);                      \
+        return kb::launch(kbench_this, kbench_args, &kb::run_threads<kb::Kernel<kbench_entry>>);          \
     }
 KB_EXPORTED kb::Worker* kbench_worker() { return kb::new_worker(); }
 KB_EXPORTED uint64_t kbench_copies(uint64_t n, void* const* dst, const void* const* src, const uint64_t* bytes)

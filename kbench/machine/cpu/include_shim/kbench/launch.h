@@ -62,7 +62,7 @@ KB_RUNTIME static void prepare(Worker* w)
     w->n = L->block[0] * L->block[1] * L->block[2];
     order_threads(w, L);
     w->n_fibers = w->n_idle = 0;  // all stacks start afresh
-    w->switches = w->early = 0;
+    w->switches = w->early = w->n_blocks = 0;
     for (Thread& t : w->threads) t.state = NEW;
     w->waiting = w->queue_len = 0;
     w->done = w->started = w->n;  // "block finished": the first stack fetches the first one
@@ -169,6 +169,7 @@ KB_RUNTIME static int launch(Launch* L, void** args, void (*runner)(Worker*))
     permute_blocks(&batch, L->seed);
     unsigned n = L->workers;
     if (n > batch.n_blocks) n = (unsigned)batch.n_blocks;
+    batch.n_workers = n;
     for (unsigned i = 0; i < n; ++i) {
         Worker* w = L->pool[i];
         w->launch = L;

@@ -176,7 +176,11 @@ KB_RUNTIME static bool next_block(Worker* w)
     if (w->static_next != w->static_top) check_red_zones(w);
 #endif
     if (__atomic_load_n(&batch->stop, __ATOMIC_RELAXED)) return false;
+#if defined(KB_TSAN)  // dealt out in turn, so that neighbours never fall to one worker, whose blocks are ordered
+    uint64_t b = w->n_blocks * batch->n_workers + (uint64_t)w->id;
+#else
     uint64_t b = __atomic_fetch_add(&batch->next_block, 1, __ATOMIC_RELAXED);
+#endif
     if (b >= batch->n_blocks) return false;
     if (L->order == 1) b = batch->n_blocks - 1 - b;
     else if (L->order == 2) b = (b * batch->a + batch->b) % batch->n_blocks;

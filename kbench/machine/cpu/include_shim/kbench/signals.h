@@ -63,6 +63,10 @@ static void on_signal(int signal, siginfo_t* info, void* state)
                             : address == 0 && info->si_code != SEGV_MAPERR ? "misaligned 16-byte access (or a non-canonical address)"
                             : write > 0 ? "illegal memory write"
                             : write == 0 ? "illegal memory read" : "illegal memory access";
+        if (fault && address < 4096 && info->si_code == SEGV_MAPERR) {
+            message = write > 0 ? "illegal memory write through a null pointer" : "illegal memory read through a null pointer";
+            address = 0;
+        }
         const int code = signal == SIGUSR2 ? E_TIMEOUT : signal == SIGILL || signal == SIGTRAP ? E_TRAP : E_FAULT;
         leave(w, code, signal, fault && !stack ? address : 0, pc, message);
     }

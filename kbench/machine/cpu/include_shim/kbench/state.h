@@ -81,7 +81,7 @@ struct Worker {
     uint8_t warp_generation[MAX_THREADS];
 };
 struct Batch {
-    uint64_t next_block, n_blocks;
+    uint64_t next_block, n_blocks, n_workers;
     int stop;         // an error: hand out no more blocks
     uint64_t a, b;    // affine permutation of the blocks
     unsigned ended;   // workers that are through
