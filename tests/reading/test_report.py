@@ -62,7 +62,7 @@ def test_messages_are_escaped(report: Path) -> None:
 def test_it_says_what_a_reader_needs(report: Path) -> None:
     page = report.read_text(encoding="utf-8")
     for words in (
-        NOTES["copy"].doc, "2 n itemsize", "cpu (emulated)", "kbench sweep --suite smoke", "rows must be a multiple of the tile",
+        NOTES["copy"].doc, "2 n itemsize", "cpu (emulated)", "kbench sweep --suite smoke", "rows must be a multiple of",
         "GPU-00000000", "4800 GB/s", "700 W", "ended early", "fma.cu(12): error",
     ):  # fmt: skip
         assert words in page, words
@@ -222,8 +222,9 @@ def test_smaller_problems_and_the_theme(browser: Browser, report: Path) -> None:
 
 @pytest.mark.browser
 def test_it_prints(browser: Browser, report: Path) -> None:
-    with browser.page(report, dark=True) as page:
+    with browser.page(report, 1030, dark=True) as page:
         page.call("Emulation.setEmulatedMedia", media="print")
+        assert page.run("document.documentElement.scrollWidth") <= 1030  # A4 across, less its margins, in CSS pixels
         assert page.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert page.run("getComputedStyle(document.querySelector('.top')).display") == "none"
         assert page.run("[...document.querySelectorAll('.summary tr.more')].every(r => r.offsetHeight > 0)")
