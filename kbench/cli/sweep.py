@@ -109,9 +109,9 @@ class _Session:
 
         if result.status not in FAILURES:
             return
-        message = "" if result.message in self._told else f": {result.message}"
+        message = "as above" if result.message in self._told else result.message
         self._told.add(result.message)
-        self._progress.note(f"{result.status} {result.config.id}{message}")
+        self._progress.note(f"{result.status} {result.config.id}: {message}")
 
     def rows(self) -> list[Stored]:
         """The newest row of each configuration of the plan on this device, those of earlier runs included."""

@@ -1,0 +1,190 @@
+"""Sweeps that resume, and the verbs that read the store, on one small sweep of the cpu."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from commandline import FAULTS, command, environment, run
+
+SWEEP = ("sweep", "--kernel", "good", "--path", FAULTS, "--device", "cpu", "--samples", "20", "--axis", "n=1000,2000")
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("swept")
+    done = run(*SWEEP, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def folder(swept: Path, tmp_path: Path) -> Path:
+    shutil.copy(swept / "kbench.db", tmp_path)
+    return tmp_path
+
+
+def test_the_same_command_again_measures_nothing(folder: Path) -> None:
+    done = run(*SWEEP, cwd=folder)
+    assert done.returncode == 0
+    assert "2 of 2 configurations already measured in kbench.db; --fresh measures again" in done.stderr
+    assert done.stdout.count("\tok\t") == 2
+
+
+def test_more_values_measure_only_what_is_missing(folder: Path) -> None:
+    done = run(*SWEEP[:-1], "n=1000,2000,3000", cwd=folder)
+    assert "2 of 3 configurations already measured" in done.stderr
+    assert done.stdout.count("\tok\t") == 3
+
+
+def test_fresh_measures_again(folder: Path) -> None:
+    before = json.loads(run("show", "--json", cwd=folder).stdout)
+    done = run(*SWEEP, "--fresh", cwd=folder)
+    assert "already measured" not in done.stderr
+    after = json.loads(run("show", "--json", cwd=folder).stdout)
+    assert {row["id"] for row in before}.isdisjoint(row["id"] for row in after)
+    assert {row["config"] for row in before} == {row["config"] for row in after}
+
+
+def test_a_changed_kernel_is_measured_again(folder: Path) -> None:
+    for name in ("good.cu", "good.py"):
+        shutil.copy(FAULTS / name, folder)
+    source = folder / "good.cu"
+    source.write_text(source.read_text() + "// changed\n")
+    done = run("sweep", "--kernel", "good", "--path", folder, *SWEEP[5:], cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "already measured" not in done.stderr
+
+
+def test_kill_9_loses_nothing_that_was_kept(tmp_path: Path) -> None:
+    sizes = ",".join(str(1000 + i) for i in range(300))
+    words = command(*SWEEP[:-1], f"n={sizes}")
+    with subprocess.Popen(words, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as sweep:  # fmt: skip
+        deadline = time.monotonic() + 60
+        while count(tmp_path / "kbench.db") < 5 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        sweep.send_signal(signal.SIGKILL)
+    kept = count(tmp_path / "kbench.db")
+    assert kept >= 5
+    rows = json.loads(run("show", "--json", cwd=tmp_path).stdout)
+    assert len(rows) == kept
+    done = run(*SWEEP[:-1], "n=" + ",".join(str(row["axis.n"]) for row in rows[:5]), cwd=tmp_path)
+    assert "5 of 5 configurations already measured" in done.stderr
+
+
+def count(db: Path) -> int:
+    if not db.exists():
+        return 0
+    connection = sqlite3.connect(f"{db.as_uri()}?mode=ro", uri=True, timeout=10)
+    try:
+        return int(connection.execute("SELECT count(*) FROM results").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        connection.close()
+
+
+def test_show_by_key_and_by_filters(folder: Path) -> None:
+    rows = json.loads(run("show", "--json", cwd=folder).stdout)
+    assert [row["status"] for row in rows] == ["ok", "ok"]
+    assert rows[0]["result"]["config"]["kernel"] == "good"
+    for selector in ((rows[0]["key"],), (rows[0]["config"],), ("--axis", f"n={rows[0]['axis.n']}")):
+        (found,) = json.loads(run("show", *selector, "--json", cwd=folder).stdout)
+        assert found["config"] == rows[0]["config"]
+    nothing = run("show", "--status", "crashed", cwd=folder)
+    assert (nothing.returncode, nothing.stdout) == (2, "")
+    assert "none of the 2 results" in nothing.stderr
+    mistyped = run("show", "--kernel", "god", cwd=folder)
+    assert mistyped.returncode == 2
+    assert "did you mean good" in mistyped.stderr
+
+
+def test_export_in_every_format(folder: Path) -> None:
+    as_csv = list(csv.DictReader(io.StringIO(run("export", cwd=folder).stdout)))
+    lines = run("export", "--format", "jsonl", cwd=folder).stdout.splitlines()
+    assert run("export", "--format", "json", "--output", "all.json", cwd=folder).stdout == ""
+    as_json = json.loads((folder / "all.json").read_text())
+    assert [row["config"] for row in as_csv] == [json.loads(line)["config"] for line in lines]
+    assert [row["config"] for row in as_csv] == [row["config"] for row in as_json]
+    assert float(as_csv[0]["time_s"]) == as_json[0]["time_s"]
+
+
+def test_a_pipe_gets_one_full_width_table(folder: Path) -> None:
+    lines = run("show", cwd=folder, COLUMNS="40").stdout.splitlines()
+    header = lines[0].split("\t")
+    assert {"kernel", "n", "threads", "status", "time_s", "achieved_bytes_per_s"} <= set(header)
+    assert all(len(line.split("\t")) == len(header) for line in lines)
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_a_terminal_gets_a_table_for_people(folder: Path, colour: bool) -> None:
+    extra = {"TERM": "xterm-256color", "COLUMNS": "120"} | ({} if colour else {"NO_COLOR": "1"})
+    text = on_a_terminal(command("show"), folder, environment(**extra))
+    assert "good[n=1000] on cpu (emulated)" in text
+    assert "GB/s" in text
+    assert "best: threads 128" in text
+    assert ("\x1b[32m" in text or "\x1b[1;32m" in text) == colour
+
+
+def on_a_terminal(words: list[str], folder: Path, env: dict[str, str]) -> str:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(words, cwd=folder, env=env, stdout=theirs, stderr=subprocess.DEVNULL):
+        os.close(theirs)
+        text = b""
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not piece:
+                break
+            text += piece
+    os.close(ours)
+    return text.decode()
+
+
+def test_verify_says_what_it_checked(tmp_path: Path) -> None:
+    done = run("verify", "--kernel", "good", "--path", FAULTS, "--device", "cpu", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    assert row["status"] == "ok"
+    assert row["checks"][0]["output"] == "y"
+    assert not (tmp_path / "kbench.db").exists()
+
+
+def test_verify_finds_a_wrong_result(tmp_path: Path) -> None:
+    done = run("verify", "--kernel", "wrong_result", "--path", FAULTS, "--device", "cpu", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "[137]" in done.stdout
+
+
+def test_plan_allocates_nothing(tmp_path: Path) -> None:
+    """A plan of 64 TiB on a machine that has no such memory."""
+    done = run(
+        "plan", "--kernel", "good", "--path", FAULTS, "--axis", "n=2^44", "--device", "cuda", "--json", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    assert row["status"] == "ok"
+    assert row["footprint_bytes"] == 2**47
+
+
+def test_doctor_gives_a_line_and_a_remedy_each(tmp_path: Path) -> None:
+    done = run("doctor", "--device", "cpu", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = {probe["name"]: probe for probe in json.loads(done.stdout)}
+    ours = {"device", "host compiler", "store", "cache"}
+    assert ours | {"driver", "CuPy", "NVRTC", "CUDA headers", "ncu", "nsys", "counters", "CUPTI"} <= set(found)
+    assert all(probe["remedy"] for probe in found.values() if probe["state"] != "ok")
+    assert not (tmp_path / "kbench.db").exists()
