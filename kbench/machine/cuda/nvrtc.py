@@ -57,20 +57,18 @@ def compile(request: BuildRequest, folder: Path, key: str) -> Binary:
     headers = header_dir()
     options = [*_options(request), f"-I{headers}"] if headers else _options(request)
     started = time.perf_counter()
-    log, symbol, image = _run(library, request, [*options, "--ptxas-options=-v"])
+    log, symbol, image = _run(library, request, options)
     elapsed = time.perf_counter() - started
     if image is None or symbol is None:
-        raise BuildError(_reason(request, log), log=_readable(log), command=_nvcc(request))
+        raise BuildError(_reason(request, log), log=log, command=_nvcc(request))
     path = folder / f"{source.stem}.cubin"
     path.write_bytes(image)
     info = kernel_info(image, symbol)
-    used = _resources(log, symbol)
     return Binary(
         entry=request.entry, symbol=symbol, path=str(path), target=request.target, key=key,
         compiler=f"nvrtc {_version(library)}", params=parameters(symbol, info.param_sizes), size_bytes=len(image),
-        compile_s=elapsed, log=_readable(log), registers=used.get("registers"),
-        spill_bytes=used.get("bytes stack frame"), shared_bytes=used.get("bytes smem", 0) if used else None,
-        max_threads=info.max_threads,
+        compile_s=elapsed, log=log, registers=info.registers, spill_bytes=info.frame_bytes,
+        shared_bytes=info.shared_bytes, max_threads=info.max_threads,
     )  # fmt: skip
 
 
@@ -142,7 +140,7 @@ def _run(library: Any, request: BuildRequest, options: Sequence[str]) -> tuple[s
         library.nvrtcAddNameExpression(program, request.entry.encode())
         (failed,) = library.nvrtcCompileProgram(program, len(options), [option.encode() for option in options])
         log = _fetch(program, library.nvrtcGetProgramLogSize, library.nvrtcGetProgramLog)
-        text = log.rstrip(b"\0").decode(errors="replace")
+        text = log.rstrip(b"\0").decode(errors="replace").strip()
         if failed:
             return text or failed.name, None, None
         _, lowered = library.nvrtcGetLoweredName(program, request.entry.encode())
@@ -181,25 +179,6 @@ def _nvcc(request: BuildRequest) -> str:
     options = [o for o in _options(request) if o != "-lineinfo"]
     line = ["nvcc", "-x", "cu", *options, "-include", str(Path(request.source).resolve()), "-cubin", "-o", "/dev/null"]
     return f"echo {shlex.quote(f'auto entry = &{request.entry};')} | {shlex.join(line)} -"
-
-
-_NOISE = re.compile(r"^ptxas (info|\s+\.)")
-
-
-def _readable(log: str) -> str:
-    """The log without the resource report that we asked for: what is left are errors and warnings."""
-    return "\n".join(line for line in log.splitlines() if line.strip() and not _NOISE.match(line))
-
-
-def _resources(log: str, symbol: str) -> dict[str, int]:
-    """ptxas's report on one kernel: "registers", "bytes stack frame" (local memory a thread), "bytes smem" (static)."""
-    report = re.search(
-        rf"entry function '{re.escape(symbol)}' for (.*?)(?=Compiling entry function|\Z)", log, flags=re.DOTALL
-    )
-    if report is None:
-        return {}
-    counts = re.findall(r"(\d+) (registers|bytes stack frame|bytes smem)", report.group(1))
-    return {name: int(count) for count, name in counts}
 
 
 def _left_to_cupy(request: BuildRequest, folder: Path, key: str) -> Binary:
