@@ -148,7 +148,7 @@ reshape_and_cache_shared(T* __restrict__ key_cache, T* __restrict__ value_cache,
     __syncthreads();
 
     // Scattered: between the end of the earlier run and the beginning of this one.
-    const int from = max(0, earlier + PAGE), to = min(here, tokens - base);
+    const int from = max(0, earlier + PAGE), to = here;  // tokens behind the last have no slot
     for (int i = from * CHUNKS + threadIdx.x; i < to * CHUNKS; i += THREADS) {
         const int t = i / CHUNKS, c = i % CHUNKS;
         const i64 slot = window[PAGE - 1 + t], row = (slot / PAGE * n + first) / X + c;
