@@ -41,16 +41,21 @@ KB_INLINE double __dmul_rn(double a, double b) { return a * b; }
 KB_INLINE double __fma_rn(double a, double b, double c) { return fma(a, b, c); }
 KB_INLINE float __saturatef(float x) { return x > 0.f ? (x < 1.f ? x : 1.f) : 0.f; }
 namespace kb {
-template <class I> static inline I f2i(double x)         // CUDA saturates, NaN gives 0 (32 bit)
-{ constexpr double lo = std::is_signed_v<I> ? -(double)(1ull << (8 * sizeof(I) - 1)) : 0.0, hi = std::is_signed_v<I> ? (double)(1ull << (8 * sizeof(I) - 1)) : 2.0 * (double)(1ull << (8 * sizeof(I) - 1));
-  constexpr I mx = std::is_signed_v<I> ? (I)((1ull << (8 * sizeof(I) - 1)) - 1) : (I)~(I)0, mn = std::is_signed_v<I> ? (I)(-mx - 1) : (I)0;
-  return x != x ? (I)0 : x >= hi ? mx : x < lo ? mn : (I)x; }
+// Out of range saturates. NaN gives 0, except from a double or to 64 bits: then the top bit alone (PTX ISA, cvt).
+template <class I, class S> static inline I to_integer(double x)
+{
+    constexpr int bits = 8 * sizeof(I);
+    constexpr double half = (double)(1ull << (bits - 1)), low = std::is_signed_v<I> ? -half : 0.0, high = std::is_signed_v<I> ? half : 2 * half;
+    constexpr I top = (I)(1ull << (bits - 1)), least = std::is_signed_v<I> ? top : (I)0, most = (I)~least;
+    if (x != x) return sizeof(S) == 8 || sizeof(I) == 8 ? top : (I)0;
+    return x >= high ? most : x < low ? least : (I)x;
+}
 }  // namespace kb
-#define KB_CV(S, N, I)                                                                     \
-    KB_INLINE I __##N##_rn(S x) { return kb::f2i<I>(nearbyint((double)x)); }                    \
-    KB_INLINE I __##N##_rz(S x) { return kb::f2i<I>(trunc((double)x)); }                        \
-    KB_INLINE I __##N##_rd(S x) { return kb::f2i<I>(floor((double)x)); }                        \
-    KB_INLINE I __##N##_ru(S x) { return kb::f2i<I>(ceil((double)x)); }
+#define KB_CV(S, N, I)                                                                \
+    KB_INLINE I __##N##_rn(S x) { return kb::to_integer<I, S>(nearbyint((double)x)); } \
+    KB_INLINE I __##N##_rz(S x) { return kb::to_integer<I, S>(trunc((double)x)); }     \
+    KB_INLINE I __##N##_rd(S x) { return kb::to_integer<I, S>(floor((double)x)); }     \
+    KB_INLINE I __##N##_ru(S x) { return kb::to_integer<I, S>(ceil((double)x)); }
 KB_CV(float, float2int, int) KB_CV(float, float2uint, unsigned) KB_CV(float, float2ll, long long) KB_CV(float, float2ull, unsigned long long)
 KB_CV(double, double2int, int) KB_CV(double, double2uint, unsigned) KB_CV(double, double2ll, long long) KB_CV(double, double2ull, unsigned long long)
 KB_INLINE float __int2float_rn(int x) { return (float)x; }

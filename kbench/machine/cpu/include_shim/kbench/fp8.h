@@ -9,24 +9,35 @@ typedef unsigned int __nv_fp8x4_storage_t;
 enum __nv_saturation_t { __NV_NOSAT, __NV_SATFINITE };
 enum __nv_fp8_interpretation_t { __NV_E4M3, __NV_E5M2 };
 namespace kb {
-static inline uint8_t to8(double d, __nv_saturation_t sat, __nv_fp8_interpretation_t k)
+static inline uint8_t to8(float f, __nv_saturation_t sat, __nv_fp8_interpretation_t kind)
 {
-    bool o, n;
-    uint32_t v;
-    if (k == __NV_E4M3) {                                                  // no infinity: the top exponent holds numbers up to 448
-        uint64_t u; memcpy(&u, &d, 8);
-        const uint32_t s = u >> 63 ? 0x80 : 0;
-        if (d != d) return 0x7f;
-        const double a = d < 0 ? -d : d;
-        if (a >= 464.0) { if (a == 464.0) return (uint8_t)(s | 0x7e); return (uint8_t)(s | (sat == __NV_SATFINITE ? 0x7e : 0x7f)); }
-        if (a > 448.0) return (uint8_t)(s | 0x7e);
-        v = narrow<4, 3, false>(d, RN, &o, &n);
-        return (uint8_t)v;
+    const bool e4m3 = kind == __NV_E4M3;
+    const uint32_t u = fu(f), s = u >> 24 & 0x80, a = u & 0x7fffffff;
+    if (a > 0x7f800000) return 0x7f;
+    if (a < (e4m3 ? 0x3c800000u : 0x38800000u)) {  // subnormal result: let the FPU round, beside a number with its ulp
+        const uint32_t beside = e4m3 ? 0x46800000 : 0x43000000;
+        return (uint8_t)(s | (fu(uf(a) + uf(beside)) - beside));
     }
-    v = narrow<5, 2>(d, RN, &o, &n);
-    if (n) return 0x7f;
-    if (o) return (uint8_t)((v & 0x80) | (sat == __NV_SATFINITE ? 0x7b : 0x7c));
-    return (uint8_t)v;
+    const int shift = e4m3 ? 20 : 21;
+    const uint32_t v = (a - (e4m3 ? 120u << 23 : 112u << 23) + (1u << (shift - 1)) - 1 + (a >> shift & 1)) >> shift;
+    const uint32_t most = e4m3 ? 0x7e : 0x7b;  // one more is e4m3's NaN, e5m2's infinity
+    return (uint8_t)(s | (v <= most ? v : sat == __NV_SATFINITE ? most : most + 1));
+}
+static inline uint8_t to8(double d, __nv_saturation_t sat, __nv_fp8_interpretation_t kind)
+{
+    bool overflow, nan;
+    uint64_t u;
+    memcpy(&u, &d, 8);
+    const uint32_t s = u >> 63 ? 0x80 : 0;
+    const double size = s ? -d : d;
+    if (d != d) return (uint8_t)(s | (kind == __NV_E4M3 ? 0x7f : 0x7e | (u >> 50 & 3)));  // unlike from float: sign kept
+    if (kind == __NV_E5M2) {
+        const uint32_t v = narrow<5, 2>(d, RN, &overflow, &nan);
+        return (uint8_t)(overflow ? s | (sat == __NV_SATFINITE ? 0x7b : 0x7c) : v);
+    }
+    // e4m3 has no infinity: its top exponent holds numbers up to 448
+    if (size > 464.0) return (uint8_t)(s | (sat == __NV_SATFINITE ? 0x7e : 0x7f));
+    return (uint8_t)(size > 448.0 ? s | 0x7e : narrow<4, 3, false>(d, RN, &overflow, &nan));
 }
 static inline uint16_t fp8_to_h(uint8_t v, __nv_fp8_interpretation_t k)
 {
@@ -54,7 +65,7 @@ KB_INLINE __half2_raw __nv_cvt_fp8x2_to_halfraw2(__nv_fp8x2_storage_t x, __nv_fp
     struct T { __nv_fp8_storage_t __x; T() = default;                                                                  \
         explicit T(float f) : __x(kb::to8(f, __NV_SATFINITE, K)) {}                                                    \
         explicit T(double f) : __x(kb::to8(f, __NV_SATFINITE, K)) {}                                                   \
-        explicit T(int f) : __x(kb::to8(f, __NV_SATFINITE, K)) {}                                                      \
+        explicit T(int f) : __x(kb::to8((double)f, __NV_SATFINITE, K)) {}                                                      \
         explicit T(__half f) : __x(kb::to8((float)f, __NV_SATFINITE, K)) {}                                            \
         explicit T(__nv_bfloat16 f) : __x(kb::to8((float)f, __NV_SATFINITE, K)) {}                                     \
         explicit operator __half() const { return __half_raw{kb::fp8_to_h(__x, K)}; }                                  \

@@ -1,0 +1,2 @@
+#include "kbench_cpu.h"
+#include "conversions.h"
