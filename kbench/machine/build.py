@@ -61,7 +61,7 @@ def build(request: BuildRequest) -> Binary:
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home) as scratch:
-            binary = compiler.compile(request, Path(scratch), key)
+            binary: Binary = compiler.compile(request, Path(scratch), key)
             final = home / key
             final.mkdir(exist_ok=True)
             for file in Path(scratch).iterdir():
