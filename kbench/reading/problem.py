@@ -47,8 +47,9 @@ class Problem:
 
     @property
     def gain(self) -> float | None:
-        """The best row's speed over the naive one's; None where either is missing."""
-        return _gain(self.naive, self.best)
+        """The best row's speed over the naive one's; None where either is missing or there is nothing to compare."""
+        alone = self.naive is self.best and self.naive_name == "slowest"
+        return None if alone else _gain(self.naive, self.best)
 
     @property
     def baseline_gain(self) -> float | None:
@@ -86,13 +87,14 @@ def problems(rows: Sequence[Stored], notes: Mapping[str, KernelNote] | None = No
     return sorted(found, key=order)
 
 
-def is_baseline(row: Stored, tuning: Sequence[str], note: KernelNote) -> bool:
-    """A baseline is named by the kernel's note; without one it shows by lacking tuning axes that the kernels have."""
-    config = row.result.config
-    variant = config.axes.get("variant")
+def is_baseline(row: Stored, peers: Sequence[Stored], note: KernelNote) -> bool:
+    """A baseline is named by the kernel's note; without one it shows by having no kernel where its peers have one."""
+    variant = row.result.config.axes.get("variant")
     if variant is None:
         return False
-    return variant in note.baselines if note.variants else len(config.tuning) < len(tuning)
+    if note.variants:
+        return variant in note.baselines
+    return row.result.compiled is None and any(peer.result.compiled for peer in peers)
 
 
 def _problem(group: Sequence[Stored], note: KernelNote) -> Problem:
@@ -105,7 +107,7 @@ def _problem(group: Sequence[Stored], note: KernelNote) -> Problem:
     }
     rows = tuple(sorted(group, key=_rank))
     timed = [row for row in rows if row.result.status == "ok" and row.result.time_s]
-    own = [row for row in timed if not is_baseline(row, tuning, note)]
+    own = [row for row in timed if not is_baseline(row, timed, note)]
     best = min(own or timed, key=_time, default=None)
     name = _naive_name(rows, tuning, note)
     naive = [row for row in own if row.result.config.axes.get("variant") == name]

@@ -84,7 +84,7 @@ def headline(problem: Problem) -> str:
     parts = [f"{units.rate(result.achieved_bytes_per_s)} GB/s"]
     if result.of_roof is not None:
         parts.append(f"{units.percent(result.of_roof)} % of its roof")
-    if problem.gain is not None and problem.naive is not best:
+    if problem.gain is not None:
         parts.append(f"{units.factor(problem.gain)} {problem.naive_name}")
     if problem.baseline is not None:
         name = format_value(problem.baseline.result.config.axes.get("variant", "baseline"))

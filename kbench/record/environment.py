@@ -14,11 +14,11 @@ from pathlib import Path
 
 import msgspec
 
+from kbench import __version__
 from kbench.machine.device import DeviceInfo
 
 # The distributions whose version can change a number; each word of a line is another name of the same thing.
 _PACKAGES = {
-    "kbench": ("kbench",),
     "cupy": ("cupy-cuda13x", "cupy-cuda12x", "cupy"),
     "nvrtc": ("nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12"),
     "cuda-runtime": ("nvidia-cuda-runtime", "nvidia-cuda-runtime-cu12"),
@@ -84,7 +84,7 @@ def now_utc() -> str:
 
 def _versions() -> dict[str, str]:
     """Read from the distributions' metadata: importing CuPy in the parent process could open a device."""
-    found: dict[str, str] = {}
+    found = {"kbench": __version__}
     for short, names in _PACKAGES.items():
         for name in names:
             try:

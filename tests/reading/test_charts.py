@@ -67,6 +67,14 @@ def test_svg_is_well_formed_small_and_without_addresses(whole: Gallery) -> None:
         }
 
 
+def test_values_are_written_as_they_were_rounded(whole: Gallery) -> None:
+    model = Model()
+    rows = [model.ok(config("t", ("variant",), n=4, variant=v), Traffic(2**18, 2**18)) for v in ("naive", "uint4")]
+    rates = [r.achieved_bytes_per_s / 1e9 for r in rows if r.achieved_bytes_per_s]
+    (bars,) = [c for c in every(draw(rows)) if c.name == "t-variants-1"]
+    assert all(f">{rate:.1f}" in bars.svg for rate in rates)
+
+
 def test_every_legend_entry_has_marks_to_switch(whole: Gallery) -> None:
     for chart in every(whole):
         drawn = set(re.findall(r'class="series" data-s="(\d+)"', chart.svg))

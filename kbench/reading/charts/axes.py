@@ -58,11 +58,17 @@ def engineering(value: float) -> str:
     return f"{value:g} "
 
 
-def share_rate(ax: Any, top: float) -> None:
-    """A GB/s axis from 0."""
-    ax.set_ylim(0, top)
+def share_rate(ax: Any, top: float, best: float, lowest: float) -> None:
+    """A GB/s axis from 0 to the highest roof; logarithmic where the roof is so far above `best` (the fastest kernel)
+    that the curves would lie on the axis."""
+    if best * 8 < top and lowest > 0:
+        ax.set_yscale("log")
+        ax.set_ylim(lowest / 1.6, top * 1.8)
+        log_ticks(ax.yaxis, lowest / 1.6, top * 1.8, lambda value: f"{value:g}")
+    else:
+        ax.set_ylim(0, top * 1.1)
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.set_ylabel("achieved bandwidth, GB/s")
-    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def place_labels(ax: Any, points: Sequence[tuple[float, float, str]], size: float = 7.5, most: int = 14) -> int:

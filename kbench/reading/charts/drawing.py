@@ -172,5 +172,5 @@ def _slim(svg: str, name: str) -> str:
     svg = re.sub(r'((?:href="|url\()#)', rf"\g<1>{name}-", svg)
     for colour, variable in VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")
-    svg = re.sub(r"(\d+\.\d\d)\d+", r"\1", svg)
+    svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d+\.\d\d)\d+", r"\1", tag[0]), svg)  # coordinates, never text
     return re.sub(r">\s+<", "><", svg)

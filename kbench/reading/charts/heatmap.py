@@ -128,5 +128,9 @@ def _key(drawing: Drawing, palette: Any, low: float, high: float) -> None:
             facecolor=palette(step / (steps - 1)),
         )  # fmt: skip
         ax.add_patch(patch)
-    for y, words, place in ((0.02, f"{low:.0f}", "bottom"), (0.9, f"{high:.0f}", "top"), (0.93, "GB/s", "bottom")):
+    for y, words, place in (
+        (0.02, units.digits(low, 2), "bottom"),
+        (0.9, units.digits(high, 2), "top"),
+        (0.93, "GB/s", "bottom"),
+    ):
         drawing.text(1.075 if words != "GB/s" else 1.03, y, words, transform=ax.transAxes, va=place, color=MUTED)

@@ -8,7 +8,7 @@ from kbench.reading import units
 from kbench.reading.charts.axes import ceiling, scale_x, share_rate
 from kbench.reading.charts.drawing import Chart, Drawing
 from kbench.reading.charts.style import MUTED
-from kbench.reading.charts.view import Facet, View, fastest, tip, useful, where
+from kbench.reading.charts.view import Facet, View, fastest, series_name, tip, useful, where
 from kbench.reading.problem import Problem, worded
 from kbench.record.store import Stored
 
@@ -49,7 +49,8 @@ def _chart(view: View, facet: Facet, name: str, note: str) -> Chart:
             [tip(problem, row) for problem, row in rows],
         )
     top = _roofs(drawing, view, facet, x, shown)
-    share_rate(ax, top * 1.1)
+    own = [_rate(row) / 1e9 for row in shown if not view.looks[series_name(row)].hollow]
+    share_rate(ax, top, max(own, default=top), min(_rate(row) for row in shown) / 1e9)
     left_out = len(points) - len(kept)
     notes = [note] if note else []
     if left_out:
@@ -87,7 +88,8 @@ def _roofs(drawing: Drawing, view: View, facet: Facet, x: Callable[[float], floa
         ys = [roofs[value].value / 1e9 for value in xs]
         ax.plot([x(value) for value in xs], ys, color=MUTED, linewidth=1.2, linestyle="--", zorder=2)
         kind = roofs[xs[-1]].kind
-        crowded = peak is not None and peak / 1e9 < ys[-1] * 1.05
+        above = [_rate(row) / 1e9 for row in shown] + ([peak / 1e9] if peak else [])
+        crowded = any(ys[-1] < value < ys[-1] * 1.06 for value in above)
         ax.annotate(
             f"measured roof ({kind})", (x(xs[-1]), ys[-1]), (0, -5 if crowded else 5), textcoords="offset points",
             fontsize=7.8, color=MUTED, ha="right", va="top" if crowded else "bottom",
