@@ -89,7 +89,7 @@ __global__ void copy_blocks_bulk(const i64* __restrict__ key_ptrs, const i64* __
                      "@!done bra wait;\n\t}" :: "r"(arrival) : "memory");
         asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" :: "l"(c.dst), "r"(data), "r"(bytes) : "memory");
         asm volatile("cp.async.bulk.commit_group;" ::: "memory");
-        asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+        asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");  // the block may end once its memory is read
     }
 #else
     for (int i = threadIdx.x; i < c.count; i += blockDim.x) c.dst[i] = c.src[i];
