@@ -70,11 +70,11 @@ def reshape_and_cache(
     if skipped:
         mapping[left_out] = -1 - left_out  # any negative slot, not only -1
 
-    def written(before: Any, position_axis: int, new: Any) -> Any:
-        after = before.copy()
-        by_position = xp.moveaxis(after, position_axis, 1)
-        by_position[target // page_size, target % page_size] = new[stored].reshape(-1, *by_position.shape[2:])
-        return after
+    def written(before: Any, new: Any) -> Any:
+        """Both caches have their positions on axis 3: brought next to the page, a row of the cache is a slot."""
+        by_slot = xp.ascontiguousarray(xp.moveaxis(before, 3, 1))
+        by_slot.reshape(pages * page_size, n)[target] = new[stored].reshape(-1, n)
+        return xp.ascontiguousarray(xp.moveaxis(by_slot, 1, 3))
 
     args: tuple[Any, ...] = (key_cache, value_cache, key, value, mapping)
     steps = [Launch(grid=tokens, block=threads, args=(*args, n, page_size))]
@@ -90,8 +90,8 @@ def reshape_and_cache(
     return Op(
         steps=steps,
         outputs={
-            "key_cache": Out(key_cache, lambda before: written(before, 3, key), exact=True, poison=False),
-            "value_cache": Out(value_cache, lambda before: written(before, 3, value), exact=True, poison=False),
+            "key_cache": Out(key_cache, lambda before: written(before, key), exact=True, poison=False),
+            "value_cache": Out(value_cache, lambda before: written(before, value), exact=True, poison=False),
         },
         bytes_read=moved + 8 * tokens,
         bytes_written=moved,
