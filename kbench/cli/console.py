@@ -34,7 +34,7 @@ def json(value: Any) -> None:
     """One JSON document; typed values become objects."""
     import msgspec
 
-    out(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    out(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:

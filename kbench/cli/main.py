@@ -67,9 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # The reader of a pipe has seen enough (`| head`). The interpreter would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # the reader of a pipe has seen enough (`| head`)
         return 0
+    except OSError as error:
+        _drop_output()
+        return _unexpected(error)
     except Exception as error:
         return _unexpected(error)
 
@@ -81,6 +83,14 @@ def _run(words: list[str]) -> int:
             return int(cli.invoke(ctx) or 0)
     except click.exceptions.Exit as done:
         return done.exit_code
+
+
+def _drop_output() -> None:
+    """What could not be written stays unwritten: the interpreter would try again at its exit, and complain then."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str, code: int) -> int:

@@ -154,6 +154,16 @@ def on_a_terminal(words: list[str], folder: Path, env: dict[str, str]) -> str:
     return text.decode()
 
 
+def test_list_describes_every_kernel(tmp_path: Path) -> None:
+    described = json.loads(run("list", "--json", "--path", FAULTS, cwd=tmp_path).stdout)
+    kernels = {kernel["name"]: kernel for kernel in described["kernels"]}
+    assert kernels["good"]["axes"] == {"n": [4096], "threads": [128]}
+    assert kernels["copy"]["axes"]["dtype"] == ["float32", "float16"]
+    assert kernels["copy"]["baselines"] == ["memcpy"]
+    piped = run("list", cwd=tmp_path).stdout.splitlines()
+    assert {line.split("\t")[1] for line in piped if line.startswith("suite")} >= {"smoke", "copy", "transpose"}
+
+
 def test_verify_says_what_it_checked(tmp_path: Path) -> None:
     done = run("verify", "--kernel", "good", "--path", FAULTS, "--device", "cpu", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
