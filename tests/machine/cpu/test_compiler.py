@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbench.errors import BuildError, DeviceError, UsageError
+from kbench.errors import BuildError, DeviceError, KernelFault, UsageError
 from kbench.machine.binary import Target
 from kbench.machine.build import BuildRequest, build
 from kbench.machine.cpu import compiler
@@ -172,3 +172,18 @@ def test_ziglang_alone_is_enough(tmp_path: Path) -> None:
     }  # fmt: skip
     done = subprocess.run([sys.executable, "-c", ZIG_ONLY], env=env, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_assert_stays_ours_behind_the_standard_headers(cpu: Runner, tmp_path: Path) -> None:
+    source = tmp_path / "asserts.cu"
+    source.write_text(
+        '#include <assert.h>\n#include <cassert>\nextern "C" __global__ void k(int* o) { assert(o[0] == 7); }\n'
+    )
+    cpu.run(source, "k", 1, 1, [np.full(1, 7, np.int32)])
+    with pytest.raises(KernelFault, match=r"assertion failed: o\[0\] == 7 at asserts.cu:3"):
+        cpu.run(source, "k", 1, 1, [np.full(1, 8, np.int32)])
+
+
+def test_all_shim_files_are_shipped() -> None:
+    """The wheel takes headers by their ending."""
+    assert {path.suffix for path in compiler.SHIM.rglob("*") if path.is_file()} == {".h"}

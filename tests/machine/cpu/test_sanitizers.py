@@ -46,7 +46,9 @@ def test_a_race_is_found_with_both_lines(cpu: Runner, name: str, line: int) -> N
     assert "Previous" in str(fault.value)
 
 
-@pytest.mark.parametrize("name", ["ok", "race_fixed", "race_warp_fixed", "race_none"])
+@pytest.mark.parametrize(
+    "name", ["race_fixed", "race_warp_fixed", "race_none", pytest.param("ok", marks=pytest.mark.slow)]
+)
 def test_no_race_where_there_is_none(cpu: Runner, name: str) -> None:
     run(cpu, "tsan", name)
 

@@ -183,8 +183,15 @@ KB_RUNTIME static int launch(Launch* L, void** args, void (*runner)(Worker*))
     const uint64_t start = now_ns();
     const bool watch = L->timeout_s > 0;
     const unsigned first = watch ? 0 : 1;  // worker 0 is this thread, unless it must keep watch
-    for (unsigned i = first; i < n; ++i) pthread_create(&threads[i], nullptr, work_thread, L->pool[i]);
-    if (watch) keep_watch(&batch, L->pool, threads, n, L->timeout_s);
+    for (unsigned i = first; i < n; ++i)
+        if (pthread_create(&threads[i], nullptr, work_thread, L->pool[i])) n = i;  // no more to be had: fewer will do
+#if defined(KB_TSAN)
+    if (n != batch.n_workers) abort();  // there the blocks are dealt out already
+#endif
+    if (!n) {
+        L->error.code = E_CONFIG;
+        snprintf(L->error.message, sizeof L->error.message, "the system lets this process start no thread");
+    } else if (watch) keep_watch(&batch, L->pool, threads, n, L->timeout_s);
     else work(L->pool[0]);
     for (unsigned i = first; i < n; ++i) pthread_join(threads[i], nullptr);
     L->ns = now_ns() - start;

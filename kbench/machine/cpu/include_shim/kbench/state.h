@@ -41,7 +41,12 @@ struct Thread {
 struct Batch;  // one launch, as all its workers see it
 
 constexpr unsigned MAX_THREADS = 1024, MAX_SITES = 256;
-constexpr size_t STACK = 65536, STACK_GUARD = 16384;  // 16 KiB: the largest page size of the hosts we run on
+#if defined(KB_ASAN) || defined(KB_TSAN)
+constexpr size_t STACK = 262144;  // their frames are larger
+#else
+constexpr size_t STACK = 65536;
+#endif
+constexpr size_t STACK_GUARD = 16384;  // the largest page size of the hosts we run on
 constexpr size_t STATIC_MAX = 48 * 1024, ARENA = 256 * 1024, ARENA_GUARD = 256 * 1024, RED_ZONE = 64;
 
 struct Worker {
