@@ -34,7 +34,14 @@ def json(value: Any) -> None:
     """One JSON document; typed values become objects."""
     import msgspec
 
-    out(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
+    out(msgspec.json.format(msgspec.json.encode(value, enc_hook=_data_type), indent=2).decode())
+
+
+def _data_type(value: Any) -> str:
+    """The names of data types are strings of a kind of their own, which msgspec does not take for strings."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:

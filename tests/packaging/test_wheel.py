@@ -66,7 +66,9 @@ def test_the_wheel_works_without_the_checkout(installed: Path, tmp_path: Path) -
     assert where.stdout.startswith(str(installed))
     listed = run(*python, "list", "--json", cwd=tmp_path, env=environment)
     described = json.loads(listed.stdout)
-    assert {k["name"] for k in described["kernels"]} == {p.stem for p in (ROOT / "kernels_cu").glob("[!_]*.py")}
+    specs = {Path(kernel["spec"]) for kernel in described["kernels"]}
+    assert {path.name for path in specs} == {path.name for path in (ROOT / "kernels_cu").glob("[!_]*.py")}
+    assert all(path.is_relative_to(installed) for path in specs)
     assert "smoke" in described["suites"]
     tiny = ("--axis", "nbytes=2^12", "--dtype", "float32", "--variant", "naive", "--block-size", "128")
     swept = run(*python, "sweep", "--kernel", "copy", *tiny, "--device", "cpu", "--json", cwd=tmp_path, env=environment)
