@@ -47,7 +47,8 @@ struct Chunk {
     i64 count;
 };
 
-__device__ __forceinline__ Chunk chunk_of(const i64* key_ptrs, const i64* value_ptrs, const i64* pairs, i64 page_vectors, i64 chunk)
+__device__ __forceinline__ Chunk chunk_of(const i64* key_ptrs, const i64* value_ptrs, const i64* pairs, i64 page_vectors,
+                                          i64 chunk)
 {
     const i64* table = blockIdx.z & 1 ? value_ptrs : key_ptrs;
     uint4* cache = reinterpret_cast<uint4*>(table[blockIdx.z >> 1]);
@@ -87,7 +88,8 @@ __global__ void copy_blocks_bulk(const i64* __restrict__ key_ptrs, const i64* __
         asm volatile("{\n\t.reg .pred done;\n\t"
                      "wait: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], 0;\n\t"
                      "@!done bra wait;\n\t}" :: "r"(arrival) : "memory");
-        asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" :: "l"(c.dst), "r"(data), "r"(bytes) : "memory");
+        asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;"
+                     :: "l"(c.dst), "r"(data), "r"(bytes) : "memory");
         asm volatile("cp.async.bulk.commit_group;" ::: "memory");
         asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");  // the block may end once its memory is read
     }

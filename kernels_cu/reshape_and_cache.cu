@@ -64,7 +64,11 @@ template <typename T, int PAGE, int SPAN> struct Slice {
     static __device__ __forceinline__ int token(int i) { return i % 4 + i / (4 * CHUNKS) * 4; }
     static __device__ __forceinline__ int chunk(int i) { return i / 4 % CHUNKS; }
 
-    __device__ __forceinline__ void put_key(int t, int c, uint4 v) const { reinterpret_cast<uint4*>(key_cache)[c * PAGE + t] = v; }
+    __device__ __forceinline__ void put_key(int t, int c, uint4 v) const
+    {
+        reinterpret_cast<uint4*>(key_cache)[c * PAGE + t] = v;
+    }
+
     __device__ __forceinline__ void put_value(int t, int c, uint4 v) const { tile[t][swizzle(c, t / X * PLACE)] = v; }
 
     // Values of tokens [group * X, (group + 1) * X) for the WIDE rows from `row` on, as vectors of the cache.
@@ -86,7 +90,8 @@ template <typename T, int PAGE, int SPAN> struct Slice {
 // PAGE tokens in a row, first vector at key and value, become a slice of one page. Values go through the tile: rows of tokens in,
 // rows of positions out. All loads of a thread are in flight before its first store.
 template <typename T, int PAGE, int THREADS, int SPAN>
-__device__ __forceinline__ void write_page(const Slice<T, PAGE, SPAN>& slice, const T* __restrict__ key, const T* __restrict__ value, i64 n)
+__device__ __forceinline__ void write_page(const Slice<T, PAGE, SPAN>& slice, const T* __restrict__ key,
+                                           const T* __restrict__ value, i64 n)
 {
     using S = Slice<T, PAGE, SPAN>;
     constexpr int EACH = (PAGE * S::CHUNKS + THREADS - 1) / THREADS;
@@ -152,8 +157,8 @@ reshape_and_cache_shared(T* __restrict__ key_cache, T* __restrict__ value_cache,
     for (int i = from * CHUNKS + threadIdx.x; i < to * CHUNKS; i += THREADS) {
         const int t = i / CHUNKS, c = i % CHUNKS;
         const i64 slot = window[PAGE - 1 + t], row = (slot / PAGE * n + first) / X + c;
-        if (slot >= 0 && c * X < width)
-            reinterpret_cast<uint4*>(key_cache)[row * PAGE + slot % PAGE] = __ldcs(reinterpret_cast<const uint4*>(key + (base + t) * n + first) + c);
+        const uint4* from_key = reinterpret_cast<const uint4*>(key + (base + t) * n + first);
+        if (slot >= 0 && c * X < width) reinterpret_cast<uint4*>(key_cache)[row * PAGE + slot % PAGE] = __ldcs(from_key + c);
     }
     for (int i = from * SPAN + threadIdx.x; i < to * SPAN; i += THREADS) {
         const int t = i / SPAN, d = i % SPAN;
@@ -191,8 +196,8 @@ template <int X> __device__ __forceinline__ uint4 merge(uint4 fresh, uint4 old, 
 
 // Slice after slice of one page; token_at says which token goes to each position, -1 where none does.
 template <typename T, int PAGE, int THREADS, int SPAN>
-__device__ __forceinline__ void gather_slice(const Slice<T, PAGE, SPAN>& slice, const T* __restrict__ key, const T* __restrict__ value,
-                                             const int* token_at, unsigned long long filled, i64 n)
+__device__ __forceinline__ void gather_slice(const Slice<T, PAGE, SPAN>& slice, const T* __restrict__ key,
+                                             const T* __restrict__ value, const int* token_at, unsigned long long filled, i64 n)
 {
     using S = Slice<T, PAGE, SPAN>;
     constexpr int EACH = (PAGE * S::CHUNKS + THREADS - 1) / THREADS;

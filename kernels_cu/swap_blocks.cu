@@ -9,7 +9,8 @@
 
 // pairs: [pages, 2] source and destination page of vectors 16-byte pieces each.
 template <int LOADS>
-__global__ void move_pages(uint4* __restrict__ dst, const uint4* __restrict__ src, const i64* __restrict__ pairs, i64 pages, i64 vectors)
+__global__ void move_pages(uint4* __restrict__ dst, const uint4* __restrict__ src, const i64* __restrict__ pairs, i64 pages,
+                           i64 vectors)
 {
     const i64 chunk = (i64)LOADS * blockDim.x, chunks = (vectors + chunk - 1) / chunk;
     for (i64 i = blockIdx.x; i < pages * chunks; i += gridDim.x) {

@@ -104,7 +104,8 @@ __global__ void __launch_bounds__(THREADS) transpose_vector(T* __restrict__ out,
             turn(word, turned);
 #pragma unroll
             for (int j = 0; j < WIDE; ++j)
-                if (c0 + c + j < cols) Hint::store(reinterpret_cast<uint4*>(out + (i64)(c0 + c + j) * rows + r0) + group, turned[j]);
+                if (c0 + c + j < cols)
+                    Hint::store(reinterpret_cast<uint4*>(out + (i64)(c0 + c + j) * rows + r0) + group, turned[j]);
         }
     } else {
         for (int i = threadIdx.x; i < TILE * TILE; i += THREADS) {

@@ -20,7 +20,7 @@ def matrix_entry(
     "transpose.cu",
     entry=matrix_entry,
     axes={
-        "rows": [256, 8192],
+        "rows": [64, 8192],
         "cols": [8192],
         "dtype": ["float32", "float16"],
         "variant": ["naive", "tiled", "padded", "vector", "cupy"],
