@@ -115,7 +115,7 @@ def test_exit_codes_are_those_of_the_errors() -> None:
 def test_the_method_s_defaults_are_as_written() -> None:
     from kbench.intent.method import Method
 
-    method, text = Method(), (ROOT / "docs" / "measuring.md").read_text()
+    method, text = Method(), " ".join((ROOT / "docs" / "measuring.md").read_text().split())
     for words in (
         f"At least {method.samples_min} samples, at most {method.samples_max}",
         f"below {method.precision * 100:g} % of the centre",

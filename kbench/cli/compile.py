@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from kbench.machine.build import BuildRequest
 
 
-def _targets(ctx: click.Context, param: click.Parameter, given: str) -> list[Target]:
+def _targets(ctx: click.Context, param: click.Parameter, given: str | None) -> list[Target]:
     from kbench.machine.binary import Target
 
+    if given is None:
+        from kbench.machine.cuda.visible import gpus
+
+        found, _ = gpus()
+        return [Target("cuda", found[0].arch if found else "sm_90")]
     names = [name.strip() for name in given.split(",") if name.strip()]
     for name in names:
         if name != "cpu" and not (name.startswith("sm_") and name[3:].rstrip("af").isdigit()):
@@ -31,8 +36,8 @@ def _targets(ctx: click.Context, param: click.Parameter, given: str) -> list[Tar
 
 @click.command("compile")
 @selects
-@click.option("--arch", "targets", callback=_targets, default="sm_90", show_default=True, metavar="ARCH,…",
-              help="What to compile for: sm_80, sm_90, sm_100, sm_120, … or cpu.")  # fmt: skip
+@click.option("--arch", "targets", callback=_targets, metavar="ARCH,…",
+              help="For what: sm_80, sm_90, sm_120, … or cpu. [default: this machine's GPU, else sm_90]")  # fmt: skip
 @json_option
 def command(chosen: Chosen, targets: list[Target], as_json: bool) -> int:
     """Compile and print registers, spilled and shared memory of each kernel. Needs no GPU.
