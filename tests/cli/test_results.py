@@ -7,6 +7,8 @@ import io
 import json
 import os
 import pty
+import re
+import resource
 import shutil
 import signal
 import sqlite3
@@ -81,6 +83,22 @@ def test_kill_9_loses_nothing_that_was_kept(tmp_path: Path) -> None:
     assert len(rows) == kept
     done = run(*SWEEP[:-1], "n=" + ",".join(str(row["axis.n"]) for row in rows[:5]), cwd=tmp_path)
     assert "5 of 5 configurations already measured" in done.stderr
+
+
+def test_a_disk_that_fills_up_keeps_what_was_written(folder: Path) -> None:
+    """A limit on the size of files stands for the disk: SQLite cannot write past it, and says so."""
+    limit = (folder / "kbench.db").stat().st_size + 40_000
+    before = count(folder / "kbench.db")
+    done = subprocess.run(
+        command(*SWEEP[:-1], "n=3000..3200"),
+        cwd=folder, env=environment(), capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)), timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    kept = int(re.search(r"(\d+) results kept in kbench.db", done.stderr)[1])
+    assert 0 < kept < 201
+    assert count(folder / "kbench.db") == before + kept
 
 
 def count(db: Path) -> int:
