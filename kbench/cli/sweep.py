@@ -49,7 +49,7 @@ def command(chosen: Chosen, device: str, db: Path, fresh: bool, as_json: bool) -
     choice, plan, broken = chosen.start(device)
     with Store.open(db) as store, Progress("sweep", len(plan.configs)) as progress:
         done = None if fresh else (lambda info: store.done(info.uid, info.driver))
-        sweep = Sweep(plan, choice.name, done=done, note=progress.note, watch=lambda planned, phase: None)
+        sweep = Sweep(plan, choice.name, done=done, note=progress.note)
         session = _Session(store, sweep, progress)
         try:
             session.run()
@@ -57,7 +57,8 @@ def command(chosen: Chosen, device: str, db: Path, fresh: bool, as_json: bool) -
             progress.note(f"\nkbench: interrupted, {session.kept} results kept in {db}; the same command resumes")
             return INTERRUPTED
         except BaseException:
-            progress.note(f"kbench: {session.kept} results kept in {db}")
+            if session.kept:
+                progress.note(f"kbench: {session.kept} results kept in {db}")
             raise
         rows, notes = session.rows(), store.notes()
     return max(_finish(rows, notes, db, as_json), FAILED if broken else 0)
