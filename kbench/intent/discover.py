@@ -13,6 +13,10 @@ from kbench.errors import KbenchError, SpecError, UsageError, did_you_mean
 from kbench.intent.spec import Kernel
 
 
+LOADING = "kbench_spec_"
+"""The names of modules that are spec files being loaded begin with this."""
+
+
 @dataclass(frozen=True)
 class Catalog:
     """kernels by name, and the spec files that could not be loaded, by file stem."""
@@ -59,7 +63,7 @@ def discover(folders: Sequence[Path]) -> Catalog:
 def load(path: Path) -> list[Kernel]:
     """The kernels of one spec file. Raises SpecError with the line that failed."""
     path = path.resolve()
-    name = f"kbench_spec_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    name = f"{LOADING}{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise SpecError(f"{path}: not a Python file")

@@ -124,12 +124,17 @@ class CopyBatch:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A library call as a baseline: function(*args) with kbench's own arrays in place of the initial values."""
+    """A library call as a baseline: function(*args) with kbench's own arrays in place of the initial values.
+
+    entries: how many launches, copies and fills it enqueues at most. With it the call is timed like a kernel, behind a
+    hold, and so must never wait for the GPU; without it (None) gaps that the host leaves are in its time.
+    """
 
     function: Callable[..., Any]
     args: Sequence[Any] = ()
     stream: int = 0
     after: Sequence[int] = ()
+    entries: int | None = None
 
 
 Step = Launch | Copy | CopyBatch | Call

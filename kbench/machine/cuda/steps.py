@@ -145,6 +145,8 @@ class Preparer:
             finally:
                 main.use()
 
+        if step.entries is not None:
+            return Prepared(submit, step.entries)
         return Prepared(submit, 0, "a library call may wait for the GPU itself")
 
     def _substitute(self, given: Any, placed: Any) -> Any:
