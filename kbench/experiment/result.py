@@ -8,7 +8,7 @@ import msgspec
 
 from kbench.intent.config import Config
 from kbench.intent.traffic import Traffic
-from kbench.machine.device import DeviceInfo
+from kbench.machine.device import DeviceInfo, Telemetry
 
 Status = Literal["ok", "skipped", "spec_failed", "build_failed", "incorrect", "out_of_memory", "crashed", "timed_out"]
 STATUSES: tuple[str, ...] = get_args(Status)
@@ -28,9 +28,9 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Seconds. center: robust centre (Hodges-Lehmann); median with a distribution-free 95 % interval [low, high];
-    precision: half-width of
-    the centre's own 95 % interval over the centre, None below 6 samples."""
+    """Seconds, of corrected samples. center: robust centre (Hodges-Lehmann) with its 95 % interval [low, high], which
+    is never narrower than the clock's tick allows; below 6 samples the range. precision: half its width over the
+    centre, None below 6 samples."""
 
     center_s: float
     median_s: float
@@ -43,7 +43,15 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class Measurement(msgspec.Struct, frozen=True):
-    """Samples of one configuration as its clock gave them (nothing subtracted, none dropped), and their summary."""
+    """Samples of one configuration as its clock gave them (nothing subtracted, none dropped), and their summary.
+
+    correction_s: what the calibrated clock adds to every sample, which the summary is without; left_s: what may be left
+    of that bias. sets, covered_bytes: buffer sets that a rotation touched, and their distinct bytes. rounds: of batches
+    among the other configurations of the problem, in an order drawn from `seed`. telemetry: the first and the last
+    reading, and every throttled one. throttled: some samples were taken while the device was, twice in a row. energy_j:
+    of one sample. memory_bytes: of the distinct arrays. process_centers_s: one for each fresh process, where several
+    measured; spread: their coefficient of variation.
+    """
 
     clock: str
     cache: str
@@ -52,6 +60,38 @@ class Measurement(msgspec.Struct, frozen=True):
     floor_s: float
     summary: Summary
     note: str = ""
+    correction_s: float = 0.0
+    left_s: float = 0.0
+    sets: int = 1
+    covered_bytes: int = 0
+    rounds: int = 1
+    seed: int | None = None
+    telemetry: tuple[Telemetry, ...] = ()
+    throttled: bool = False
+    energy_j: float | None = None
+    memory_bytes: int | None = None
+    process_centers_s: tuple[float, ...] = ()
+    spread: float | None = None
+
+
+Place = Literal["best", "tied", "behind", "stopped"]
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Where a configuration stands among those of its problem that were measured together.
+
+    place: "tied" cannot be told from the best and is within 1 % of it; "stopped" was so far behind that its sampling
+    ended early. gap: its time over the best's, less 1, with the interval [gap_low, gap_high]. how: what decided it
+    ("duel of 40 pairs", …). contest: the same for all that were measured together, and for no others; among: how many.
+    """
+
+    place: Place
+    gap: float = 0.0
+    gap_low: float = 0.0
+    gap_high: float = 0.0
+    how: str = ""
+    contest: str = ""
+    among: int = 1
 
 
 class Roof(msgspec.Struct, frozen=True):
@@ -85,7 +125,8 @@ class Result(msgspec.Struct, frozen=True):
     """One row. The time of a row is measurement.summary.center_s.
 
     roof: the measured ceiling of the same mix, size (interpolated), clock and cache state; source: hash of .cu,
-    headers, spec and options, for resuming.
+    headers, spec and options, for resuming; standing: None where there is no time, and for baselines, which do not
+    compete.
     """
 
     config: Config
@@ -100,6 +141,7 @@ class Result(msgspec.Struct, frozen=True):
     roof: Roof | None = None
     source: str = ""
     wall_s: float = 0.0
+    standing: Standing | None = None
 
     @property
     def time_s(self) -> float | None:

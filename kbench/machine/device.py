@@ -44,11 +44,31 @@ class DeviceInfo(msgspec.Struct, frozen=True):
     mig: bool | None = None
 
 
+class Telemetry(msgspec.Struct, frozen=True):
+    """What the device says of itself at one moment; None where it does not say.
+
+    throttle: why clocks are lower than they could be, in words, () if nothing holds them down ("idle" is no reason).
+    energy_j: what the whole GPU has used since the driver was loaded: only differences mean something.
+    """
+
+    sm_clock_hz: float | None = None
+    memory_clock_hz: float | None = None
+    temperature_c: float | None = None
+    power_w: float | None = None
+    throttle: tuple[str, ...] = ()
+    energy_j: float | None = None
+
+
 class Batch(msgspec.Struct, frozen=True):
-    """Raw samples of one clock. elapsed_s: one value a launch, nothing subtracted; submit_s: host time to submit, same
-    length, empty where the clock does not separate it; floor_s: what the clock reads for an empty kernel; note: why
-    this
-    clock, and anything a reader must know."""
+    """Raw samples of one clock.
+
+    elapsed_s: one value a sample, nothing subtracted (clock graph: one value a slope, each over many launches);
+    submit_s: host time to submit, same length, empty where the clock does not separate it; floor_s: what the clock
+    reads for an empty kernel; note: anything a reader must know; correction_s: what the calibration says the clock adds
+    to every sample (elapsed_s - correction_s is the time of the Op); left_s: how much of the clock's bias may be left
+    after it; sets: buffer sets that the launches took turns on; covered_bytes: bytes of distinct memory of the sets
+    that were really launched on (0 where there is but one).
+    """
 
     clock: str
     cache: str
@@ -56,6 +76,18 @@ class Batch(msgspec.Struct, frozen=True):
     submit_s: tuple[float, ...]
     floor_s: float
     note: str = ""
+    correction_s: float = 0.0
+    left_s: float = 0.0
+    sets: int = 1
+    covered_bytes: int = 0
+
+
+class Pool(Protocol):
+    """Guarded memory that the Bounds of one problem share, so that all its configurations can be alive at once. Only
+    one of them is used at a time: the one that was restored last."""
+
+    def close(self) -> None:
+        """Free the memory. No Bound that was made with it may be used afterwards."""
 
 
 class Bound(Protocol):
@@ -76,11 +108,14 @@ class Bound(Protocol):
         intact."""
 
     def sample(self, count: int, *, clock: str, cache: str) -> Batch:
-        """Take `count` samples, running the steps exactly `count` times: what the last run wrote is checked. Raises
-        UsageError for a pair of clock and cache state that makes no sense."""
+        """Take `count` samples; what the last run wrote is in the outputs, to be checked. Clocks and cache states as
+        `clock` below allows; a rotation and a graph run the steps more often than `count` times, all others exactly as
+        often. Raises UsageError for a pair of clock and cache state that makes no sense, ClockError where a clock lost
+        samples."""
 
-    def clock(self, asked: str) -> tuple[str, str]:
-        """The clock that "auto" (or a name) means for this Op, and why. Raises UsageError where it cannot work."""
+    def clock(self, asked: str, cache: str = "cold") -> tuple[str, str]:
+        """The clock that "auto" (or a name) means for this Op in a cache state, and why. Raises UsageError where it
+        cannot work, naming those that can."""
 
     def occupancy(self) -> float | None:
         """Theoretical occupancy of the first launch, 0..1; None where it has no meaning."""
@@ -88,8 +123,11 @@ class Bound(Protocol):
     def registers(self) -> int | None:
         """Registers a thread of the first launch as loaded; None where unknown."""
 
+    def memory_bytes(self) -> int | None:
+        """Device memory of the Op's arrays (guard bands left out); None where it has none of its own."""
+
     def close(self) -> None:
-        """Free all memory."""
+        """Free all memory; what belongs to a Pool stays with it."""
 
 
 class Device(Protocol):
@@ -102,9 +140,16 @@ class Device(Protocol):
     def bind(self, op: Op, binaries: Sequence[Binary | None], *args: Any, **options: Any) -> Bound:
         """Copy the Op's arrays into guarded memory and load its kernels; binaries: one a step, None for copies.
 
-        options: of the cpu only, by keyword (order, seed, strict, place, workers, timeout_s); `*args: Any` is there
-        because it lets a device spell its options out. Raises SpecError where arguments do not fit a kernel's
-        parameters, MemoryError where they do not fit the device."""
+        options: by keyword `shared`, a Pool of this device; of the cpu only order, seed, strict, place, workers and
+        timeout_s; `*args: Any` is there because it lets a device spell its options out. With a Pool, an Op whose arrays
+        have the sizes and kinds of an earlier one's takes the same memory. Raises SpecError where arguments do not fit
+        a kernel's parameters, MemoryError where they do not fit the device."""
+
+    def pool(self) -> Pool:
+        """Memory for the Bounds of one problem."""
+
+    def telemetry(self) -> Telemetry | None:
+        """Clocks, temperature, power and throttling at this moment; None where nothing tells."""
 
     def close(self) -> None: ...
 
