@@ -6,6 +6,7 @@ KbenchError                    exit code
 ├── SuiteError                 2   a suite's TOML file (file, key)
 ├── BuildError                 1   the compiler's log and the command that reproduces it
 ├── KernelFault                3   a kernel that misbehaved while it ran (wild address, hang, divergent barrier)
+├── ClockError                 1   a clock that lost or mixed up its samples: what it says is not to be trusted
 ├── DeviceError                5   no usable device, and the remedy
 ├── ProfilerError              5   what is missing, and the remedy
 └── StoreError                 1   a store that cannot be read or written
@@ -55,6 +56,10 @@ class KernelFault(KbenchError):
     def __init__(self, message: str, *, kind: str = "fault") -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class ClockError(KbenchError):
+    pass
 
 
 class DeviceError(KbenchError):

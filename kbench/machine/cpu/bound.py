@@ -19,6 +19,7 @@ from kbench.machine.cpu.memory import Region, Watched
 from kbench.machine.cpu.names import names_in, names_of
 from kbench.machine.device import POISON, Batch
 from kbench.machine.layout import Layout, Operand, Table, Transfers, layout
+from kbench.machine.pool import MemoryPool, Slot
 
 Run = Callable[[], int | None]
 """One step: runs and waits; returns the nanoseconds that the native side measured, None where it does not."""
@@ -38,25 +39,30 @@ class CpuBound:
     """Implements kbench.machine.device.Bound."""
 
     def __init__(
-        self, op: Op, binaries: Sequence[Binary | None], conditions: Conditions, place: str, clock: HostClock
-    ) -> None:
+        self, op: Op, binaries: Sequence[Binary | None], conditions: Conditions, place: str, clock: HostClock,
+        shared: MemoryPool[Region] | None = None,
+    ) -> None:  # fmt: skip
         if place not in ("end", "start"):
             raise UsageError(f'arrays are placed at the "end" or the "start" of a guarded region, not at {place!r}')
         if len(binaries) != len(op.steps):
             raise SpecError(f"{len(op.steps)} steps but {len(binaries)} binaries")
         self._conditions, self._clock = conditions, clock
         self._layout: Layout = layout(op)
-        self._regions = [Region(base.nbytes, place) for base in self._layout.bases]
+        self._pool: MemoryPool[Region] = shared or MemoryPool()
+        self._shared, self._taker = shared is not None, self._pool.taker()
+        self._slots = [self._region(base.nbytes, place) for base in self._layout.bases]
+        self._regions = [slot.block for slot in self._slots]
         self._names = names_of(self._layout)
         self._tables: dict[int, _AddressTable] = {}
         self._libraries: list[Library] = []
         self._written: set[int] = set()
-        for region, base in zip(self._regions, self._layout.bases, strict=True):
-            ctypes.memmove(region.address, base.address, base.nbytes)
         self._runs = [
             self._bind(step, placed, binary, place)
             for step, placed, binary in zip(op.steps, self._layout.steps, binaries, strict=True)
         ]
+
+    def _region(self, nbytes: int, place: str) -> Slot[Region]:
+        return self._taker.take((nbytes, place), lambda: Region(nbytes, place))
 
     # ------------------------------------------------------------ steps
     def _bind(self, step: Any, placed: Any, binary: Binary | None, place: str) -> Run:
@@ -133,7 +139,7 @@ class CpuBound:
         if id(pointers) not in self._tables:
             addresses = np.array([self._address(operand) for operand in table.operands], np.uint64)
             words = f"{name} (Pointers, {len(addresses)} addresses)"
-            made = _AddressTable(Region(addresses.nbytes, place), words, addresses)
+            made = _AddressTable(self._region(addresses.nbytes, place).block, words, addresses)
             made.fill()
             self._tables[id(pointers)] = made
         return self._tables[id(pointers)]
@@ -143,19 +149,38 @@ class CpuBound:
 
     # ------------------------------------------------------------ Bound
     def restore(self, poison: Mapping[str, Any]) -> None:
-        for index, (region, base) in enumerate(zip(self._regions, self._layout.bases, strict=True)):
+        for region in self._regions:
             region.renew()
+        for slot, base in zip(self._slots, self._layout.bases, strict=True):
+            if slot.source != base.address:
+                ctypes.memmove(slot.block.address, base.address, base.nbytes)
+            slot.restored(self, base.address)
+        self._fill_tables()
+        for name, what in poison.items():
+            operand = self._layout.outputs[name]
+            _poison(self._view(operand), what)
+            self._slots[operand.base].written(self)
+
+    def run(self) -> None:
+        self._regain()
+        for run in self._runs:
+            run()
+
+    def _regain(self) -> None:
+        """Initial contents where another Bound of the pool has had the memory since; the steps will write to some."""
+        for index, (slot, base) in enumerate(zip(self._slots, self._layout.bases, strict=True)):
+            if not slot.holds(self, base.address):
+                ctypes.memmove(slot.block.address, base.address, base.nbytes)
+                slot.restored(self, base.address)
             if index in self._written:
-                ctypes.memmove(region.address, base.address, base.nbytes)
+                slot.written(self)
+        if self._shared:
+            self._fill_tables()
+
+    def _fill_tables(self) -> None:
         for table in self._tables.values():
             table.region.renew()
             table.fill()
-        for name, what in poison.items():
-            _poison(self._view(self._layout.outputs[name]), what)
-
-    def run(self) -> None:
-        for run in self._runs:
-            run()
 
     def read(self, output: str) -> Any:
         return self._view(self._layout.outputs[output]).copy()
@@ -169,11 +194,15 @@ class CpuBound:
         return None
 
     def sample(self, count: int, *, clock: str, cache: str) -> Batch:
-        self.clock(clock)
+        self.clock(clock, cache)
+        self._regain()
         return self._clock.sample(self._runs, count, cache, self._conditions)
 
-    def clock(self, asked: str) -> tuple[str, str]:
-        return self._clock.choose(asked)
+    def clock(self, asked: str, cache: str = "cold") -> tuple[str, str]:
+        return self._clock.choose(asked, cache)
+
+    def memory_bytes(self) -> int | None:
+        return sum(base.nbytes for base in self._layout.bases)
 
     def occupancy(self) -> float | None:
         return None
@@ -185,9 +214,11 @@ class CpuBound:
         self._runs = []
         for library in self._libraries:
             library.close()
-        for region in (*self._regions, *(table.region for table in self._tables.values())):
-            region.close()
-        self._libraries, self._regions, self._tables = [], [], {}
+        for slot in self._slots:
+            slot.forget(self)
+        if not self._shared:
+            self._pool.close()
+        self._libraries, self._slots, self._regions, self._tables = [], [], [], {}
 
 
 def _poison(view: Any, what: Any) -> None:

@@ -46,16 +46,16 @@ class HostClock:
         source = Path(__file__).with_name("empty.cu")
         return Library(build(BuildRequest(str(source), "empty", Target("cpu", self._mode))))
 
-    def choose(self, asked: str) -> tuple[str, str]:
+    def choose(self, asked: str, cache: str) -> tuple[str, str]:
         if asked not in ("auto", "host"):
             raise UsageError(f"the cpu device has no clock {asked!r}: only host{did_you_mean(asked, ['host', 'auto'])}")
+        if cache not in ("cold", "warm"):
+            raise UsageError(f"the cpu device samples cold or warm, not {cache!r}")
         return "host", "the only clock of the cpu device"
 
     def sample(self, runs: Sequence[Callable[[], int | None]], count: int, cache: str, conditions: Conditions) -> Batch:
         """`count` runs of all steps. A single launch or copy is timed by the native code around it, several steps by
         Python's clock around them."""
-        if cache not in ("cold", "warm"):
-            raise UsageError(f"the cpu device samples cold or warm, not {cache!r}")
         elapsed = []
         native = len(runs) == 1
         for _ in range(count):

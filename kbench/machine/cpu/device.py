@@ -15,10 +15,12 @@ from kbench.errors import DeviceError, UsageError
 from kbench.intent.op import Op
 from kbench.machine.binary import Binary, Target
 from kbench.machine.device import DeviceInfo
+from kbench.machine.pool import MemoryPool
 
 if TYPE_CHECKING:
     from kbench.machine.cpu.bound import CpuBound
     from kbench.machine.cpu.clock import HostClock
+    from kbench.machine.cpu.memory import Region
 
 
 class CpuDevice:
@@ -42,13 +44,15 @@ class CpuDevice:
     def bind(
         self, op: Op, binaries: Sequence[Binary | None], *, order: str = "forward", seed: int = 1, strict: bool = False,
         place: str = "end", workers: int | None = None, timeout_s: float | None = None,
+        shared: MemoryPool[Region] | None = None,
     ) -> CpuBound:  # fmt: skip
         """Copy the Op's arrays into guarded memory and load its kernels; one binary a step (None for copies).
 
         order: in which threads and blocks start ("forward", "reverse", "random" by `seed`). strict: what a GPU leaves
         undefined is an error. place: arrays end ("end") or begin ("start") at a guard page. workers: threads, one for
-        each core by default. timeout_s: of one launch; None waits for ever. Raises SpecError where arguments do not
-        fit a kernel's parameters, UsageError for an unknown option, MemoryError where the arrays do not fit.
+        each core by default. timeout_s: of one launch; None waits for ever. shared: see pool. Raises SpecError where
+        arguments do not fit a kernel's parameters, UsageError for an unknown option, MemoryError where the arrays do
+        not fit.
         """
         from kbench.machine.cpu.bound import CpuBound
         from kbench.machine.cpu.clock import HostClock
@@ -58,7 +62,13 @@ class CpuDevice:
         if mode not in self._clocks:
             self._clocks[mode] = HostClock(mode)
         conditions = Conditions(order, seed, strict, workers, timeout_s)
-        return CpuBound(op, binaries, conditions, place, self._clocks[mode])
+        return CpuBound(op, binaries, conditions, place, self._clocks[mode], shared)
+
+    def pool(self) -> MemoryPool[Region]:
+        return MemoryPool()
+
+    def telemetry(self) -> None:
+        """Nothing here tells of a GPU."""
 
     def close(self) -> None:
         for clock in self._clocks.values():

@@ -83,7 +83,7 @@ class CudaBound:
         with faults(self._words):
             return self._device.clocks.sample(self._program, count, clock, cache)
 
-    def clock(self, asked: str) -> tuple[str, str]:
+    def clock(self, asked: str, cache: str = "cold") -> tuple[str, str]:
         link = ""
         if self._op.bytes_h2d or self._op.bytes_d2h:
             link = "it moves bytes over the host link"
