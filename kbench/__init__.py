@@ -1,6 +1,7 @@
 """kbench: benchmark and profile GPU kernels written as raw CUDA C++ files.
 
-What a spec needs is importable from here; nothing heavy is loaded until it is used.
+What a spec needs is importable from here, and so is what a program needs that measures (sweep, measure); nothing heavy
+is loaded until it is used.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kbench.api import Rows, Timing, measure, sweep
     from kbench.intent.numbers import cdiv, decode, encode, host, sectors, to_numpy
     from kbench.intent.op import Call, Copy, CopyBatch, HostArray, Launch, Op, Out, Pointers, Skip
     from kbench.intent.spec import Kernel, kernel
@@ -17,6 +19,7 @@ __version__ = "0.1.0"
 
 _NUMERIC = "kbench.intent.numbers"
 _HOMES = {
+    "kbench.api": ("Rows", "Timing", "measure", "sweep"),
     _NUMERIC: ("cdiv", "decode", "encode", "host", "sectors", "to_numpy"),
     "kbench.intent.op": ("Call", "Copy", "CopyBatch", "HostArray", "Launch", "Op", "Out", "Pointers", "Skip"),
     "kbench.intent.spec": ("Kernel", "kernel"),
@@ -24,8 +27,8 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Call", "Copy", "CopyBatch", "HostArray", "Kernel", "Launch", "Op", "Out", "Pointers", "Skip",
-    "cdiv", "decode", "encode", "host", "kernel", "sectors", "to_numpy",
+    "Call", "Copy", "CopyBatch", "HostArray", "Kernel", "Launch", "Op", "Out", "Pointers", "Rows", "Skip", "Timing",
+    "cdiv", "decode", "encode", "host", "kernel", "measure", "sectors", "sweep", "to_numpy",
 ]  # fmt: skip
 
 
