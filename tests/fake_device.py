@@ -6,7 +6,7 @@ Its log shows in which order it was used. A worker opens it by name: "fake_devic
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ import numpy as np
 from kbench.errors import DeviceError, UsageError
 from kbench.intent.op import Call, HostArray, Op, as_out
 from kbench.machine.binary import Binary, Target
-from kbench.machine.device import POISON, Batch, DeviceInfo
+from kbench.machine.device import POISON, Batch, DeviceInfo, Telemetry
+from kbench.machine.pool import MemoryPool
 
 INFO = DeviceInfo(kind="fake", name="fake", label="fake device", uid="FAKE-1", arch="fake", memory_bytes=1 << 30)
 
@@ -26,14 +27,21 @@ class FakeDevice:
         self.info = info
         self.xp = np
         self.log: list[str] = []
+        self.weather: Iterator[Telemetry] = iter(())
         self.times = itertools.chain(times, itertools.cycle([1e-5, 1.001e-5, 0.999e-5]))
 
     def target(self, mode: str = "fast") -> Target:
         return Target("cpu", mode)
 
-    def bind(self, op: Op, binaries: Sequence[Binary | None], **options: Any) -> FakeBound:
+    def bind(self, op: Op, binaries: Sequence[Binary | None], shared: Any = None, **options: Any) -> FakeBound:
         self.log.append(" ".join(["bind", *map(str, options.values())]))
         return FakeBound(self, op)
+
+    def pool(self) -> MemoryPool[Any]:
+        return MemoryPool()
+
+    def telemetry(self) -> Telemetry | None:
+        return next(self.weather, None)
 
     def close(self) -> None:
         self.log.append("close device")
@@ -90,13 +98,16 @@ class FakeBound:
         times = tuple(itertools.islice(self.device.times, count))
         return Batch(clock, cache, times, tuple(t / 10 for t in times), 1e-7, "scripted")
 
-    def clock(self, asked: str) -> tuple[str, str]:
+    def clock(self, asked: str, cache: str = "cold") -> tuple[str, str]:
         if asked == "impossible":
             raise UsageError("the clock impossible cannot time this")
         return ("scripted" if asked == "auto" else asked), "the only one"
 
     def occupancy(self) -> float | None:
         return 0.5
+
+    def memory_bytes(self) -> int | None:
+        return sum(array.nbytes for array in self.memory.values())
 
     def registers(self) -> int | None:
         return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
@@ -15,21 +15,22 @@ from types import TracebackType
 import msgspec
 
 from kbench.errors import BuildError, DeviceError
+from kbench.experiment.group import Group, Watch, groups
 from kbench.experiment.process import Process, WorkerDied
 from kbench.experiment.protocol import (
     MODES,
     AskLatencies,
-    Done,
-    Job,
+    Ended,
     Latencies,
     Mode,
-    Phase,
     Ready,
     Reply,
     Request,
+    Task,
     Unusable,
 )
-from kbench.experiment.result import Result, Roof, Status
+from kbench.experiment.repeated import repeated
+from kbench.experiment.result import Result, Roof
 from kbench.experiment.source import Sources
 from kbench.intent.method import Method
 from kbench.intent.plan import Planned
@@ -37,11 +38,10 @@ from kbench.machine.binary import Binary, Target
 from kbench.machine.build import BuildRequest, build
 from kbench.machine.device import DeviceInfo
 
+Tasks = Sequence[tuple[Planned, Task]]
+
 START_S = 120.0
 """The longest that opening a device may take."""
-
-Watch = Callable[[Planned, str], None]
-"""Told of every configuration and the phase that it has come to."""
 
 
 class Engine:
@@ -73,6 +73,8 @@ class Engine:
 
     def _opened(self) -> Ready:
         """Start a worker where there is none, and wait until its device is open."""
+        if self._worker is not None and not self._worker.alive:
+            self._drop()  # it died while it had nothing to do: no configuration's fault
         if self._worker is not None and self._ready is not None:
             return self._ready
         self._worker = Process(self.device)
@@ -95,52 +97,75 @@ class Engine:
             self._worker = None
 
     def run(self, configs: Sequence[Planned], method: Method, mode: Mode = "measure") -> Iterator[Result]:
-        """One Result for every configuration, in the order given. Raises DeviceError where no worker starts."""
-        target = self._opened().targets[MODES[mode]]
-        sources = Sources()
+        """One Result for every configuration: problem after problem, inside one as they become final. Raises
+        DeviceError where no worker starts."""
+        info, target, sources = self.info, self._opened().targets[MODES[mode]], Sources()
         with _builds(configs, target) as builds:
-            for planned in configs:
-                row = Result(planned.config, "ok", self.info, traffic=planned.traffic, source=sources.of(planned))
-                if planned.status != "ok":
-                    yield msgspec.structs.replace(row, status=planned.status, message=planned.message)
-                    continue
-                begin = time.perf_counter()
-                self._watch(planned, "compile")
-                try:
-                    binaries = builds.of(planned)
-                except BuildError as error:
-                    yield _failed(row, "build_failed", str(error), begin)
-                    continue
-                spec = str(planned.kernel.spec_path)
-                yield self._one(
-                    planned, Job(planned.config, spec, binaries, method, mode, planned.traffic, row.source), row
-                )
+            for group in groups(configs, info, mode):
+                tasks: list[tuple[Planned, Task]] = []
+                for planned in group:
+                    row = Result(planned.config, "ok", info, traffic=planned.traffic, source=sources.of(planned))
+                    made = self._made(planned, row, builds)
+                    if isinstance(made, Result):
+                        yield made
+                    else:
+                        tasks.append((planned, made))
+                if tasks and mode == "measure" and method.processes > 1:
+                    yield from repeated(self._fresh(tasks, method, mode, info) for _ in range(method.processes))
+                elif tasks:
+                    yield from self._group(tasks, method, mode, info)
 
-    def _one(self, planned: Planned, job: Job, row: Result) -> Result:
-        self._opened()
-        begin, phase = time.perf_counter(), "start"
+    def _made(self, planned: Planned, row: Result, builds: _Builds) -> Task | Result:
+        """What the worker needs to know, or why it need not."""
+        if planned.status != "ok":
+            return msgspec.structs.replace(row, status=planned.status, message=planned.message)
+        begin = time.perf_counter()
+        self._watch(planned, "compile")
+        try:
+            binaries = builds.of(planned)
+        except BuildError as error:
+            return msgspec.structs.replace(
+                row, status="build_failed", message=str(error), wall_s=time.perf_counter() - begin
+            )
+        kernel, config = planned.kernel, planned.config
+        baseline = config.axes.get("variant") in kernel.baselines
+        return Task(config, str(kernel.spec_path), binaries, planned.traffic, row.source, baseline)
+
+    def _fresh(self, tasks: Tasks, method: Method, mode: Mode, info: DeviceInfo) -> Iterator[Result]:
+        """A group in a process of its own."""
+        self._drop()
+        yield from self._group(tasks, method, mode, info)
+
+    def _group(self, tasks: Tasks, method: Method, mode: Mode, info: DeviceInfo) -> Iterator[Result]:
+        """Every result of a group, over as many workers as it takes. After a worker's death whoever has no result yet
+        is measured again; whoever has not been found right yet comes first, so that each fault costs little."""
+        group = Group(tasks, method, mode, info, self._watch)
+        while group.pending:
+            self._opened()
+            yield from self._attempt(group)
+
+    def _attempt(self, group: Group) -> Iterator[Result]:
+        job = group.job()
         try:
             self._send(job)
             while True:
-                left = job.method.timeout_s - (time.perf_counter() - begin)
-                reply = self._receive(left)
+                reply = self._receive(group.left_s())
                 if reply is None:
                     self._drop()
-                    message = f"no answer within {job.method.timeout_s:g} s (in phase: {phase}); --timeout allows more"
-                    return _failed(row, "timed_out", message, begin)
-                if isinstance(reply, Phase):
-                    phase = reply.name
-                    self._watch(planned, phase)
-                elif isinstance(reply, Unusable):
+                    yield group.timed_out()
+                    return
+                if isinstance(reply, Unusable):
                     self._drop()
                     raise DeviceError(reply.message)
-                elif isinstance(reply, Done):
+                if isinstance(reply, Ended):
                     if reply.leaving:
                         self._drop()
-                    return reply.result
+                    return
+                if (result := group.take(reply)) is not None:
+                    yield result
         except WorkerDied as death:
             self._drop()
-            return _failed(row, "crashed", f"{death} (in phase: {phase})", begin)
+            yield group.crashed(str(death))
 
     def latencies(self, timeout_s: float = 30.0) -> tuple[Roof, ...]:
         """Latency roofs of the device, measured by the worker. Raises DeviceError."""
@@ -163,10 +188,6 @@ class Engine:
     def _receive(self, timeout_s: float) -> Reply | None:
         assert self._worker is not None
         return self._worker.receive(timeout_s)
-
-
-def _failed(row: Result, status: Status, message: str, begin: float) -> Result:
-    return msgspec.structs.replace(row, status=status, message=message, wall_s=time.perf_counter() - begin)
 
 
 class _Builds:

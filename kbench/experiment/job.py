@@ -1,110 +1,211 @@
-"""One job on an open device, whatever happens: every way to fail becomes a Result with a status and a message."""
+"""A job on an open device, whatever happens: every way to fail becomes a Result with a status and a message."""
 
 from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from kbench.errors import BuildError, DeviceError, KbenchError, KernelFault, SpecError, UsageError
-from kbench.experiment.measure import Problem, Say, measure
-from kbench.experiment.protocol import Job
+from kbench.experiment.contest import Contest, Finished
+from kbench.experiment.entrant import Entrant, Gauge
+from kbench.experiment.field import Field, Member, Turns
+from kbench.experiment.protocol import Done, Ended, Job, Reply, Stood, Task
 from kbench.experiment.result import Compiled, Result, Status
+from kbench.experiment.verdict import Problem, Verdict
 from kbench.experiment.verify import limits, verified
 from kbench.intent.discover import load
-from kbench.intent.op import Op, Out, Skip, as_out
+from kbench.intent.op import Op, Skip, as_out
 from kbench.intent.spec import Kernel
 from kbench.intent.traffic import traffic_of
 from kbench.machine.device import Device
 
 FAULTS: dict[str, Status] = {"timeout": "timed_out", "race": "incorrect"}
 """The status of a KernelFault by its kind; all others have crashed."""
+HARMLESS = ("ok", "skipped", "spec_failed", "build_failed")
+"""Whatever ends otherwise may have written over what its problem shares."""
+IDLE_S = 0.5
+"""A device that has done nothing for this long lowers its clocks."""
 
 
 class Bench:
     """An open device with the inputs and references of one problem, and the specs loaded so far.
 
-    lost: on a GPU, something happened after which its process is of no more use.
+    tell: where replies go. lost: on a GPU, something happened after which its process is of no more use.
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, tell: Callable[[Reply], None]) -> None:
         self.device = device
         self.lost = False
+        self._tell = tell
+        self._gauge = Gauge(device.telemetry)
         self._problem: Problem | None = None
         self._kernels: dict[tuple[str, str], Kernel] = {}
+        self._busy_s = float("-inf")
 
-    def run(self, job: Job, say: Say) -> Result:
+    def run(self, job: Job) -> None:
         """Run one job; never raises for what a kernel or a spec does. Raises DeviceError for a sanitizer that this
         machine does not have."""
-        begin = time.perf_counter()
-        empty = Result(job.config, "ok", self.device.info, traffic=job.traffic, source=job.source)
-        try:
-            result = self._attempt(job, empty, say)
-        except Exception as error:
-            if isinstance(error, DeviceError) and job.mode in ("races", "asan"):
-                raise  # no sanitizer on this machine is no kernel's fault
-            status, message = _status_of(error)
-            result = _with(empty, status=status, message=message, compiled=compiled_of(job))
-            self.lost = self.device.info.kind != "cpu" and _loses_device(error)
-        if result.status not in ("ok", "skipped"):
-            self.forget()  # a kernel that went wrong may have written over what its problem shares
-        return _with(result, wall_s=time.perf_counter() - begin)
+        turns = Turns(self._tell)
+        if job.mode == "measure":
+            self._measure(job, turns)
+        else:
+            self._verify(job, turns)
+        self._tell(Ended(self.lost))
 
+    # ------------------------------------------------------------ measuring
+    def _measure(self, job: Job, turns: Turns) -> None:
+        waiting = deque((at, task) for at, task in enumerate(job.tasks))
+        while waiting and not self.lost:
+            with Field(self.device) as field:
+                if self._fill(field, waiting, job, turns) and field.members:
+                    self._compete(field, job, turns)
+                if self.lost:
+                    field.abandon()
+                waiting.extend((m.at, m.task) for m in field.members.values())
+
+    def _fill(self, field: Field, waiting: deque[tuple[int, Task]], job: Job, turns: Turns) -> bool:
+        """Take in and check whoever waits. False where one did harm, and all the others have to begin again."""
+        while waiting:
+            at, task = waiting.popleft()
+            turns.pass_to(at, "inputs")
+            try:
+                member = self._member(field, at, task, job)
+                turns.pass_to(at, "check")
+                verdict = member.entrant.check()
+            except Exception as error:
+                if isinstance(error, MemoryError) and field.members:
+                    waiting.clear()  # too many at once: no fault of this one, and they get a process of their own
+                    self.lost = True
+                    return True
+                self._fail(at, task, error, turns)
+                if self.lost or _status_of(error)[0] not in HARMLESS:
+                    return False
+                continue
+            if not verdict.ok:
+                self._wrong(member, verdict, turns)
+                return False
+            turns.pass_to(at, "checked")
+            field.add(member)
+        return True
+
+    def _member(self, field: Field, at: int, task: Task, job: Job) -> Member:
+        op, problem = self._op(task)
+        row = self._row(task, traffic=traffic_of(op))
+        outs = {name: as_out(value) for name, value in op.outputs.items()}
+        bound = field.bind(op, task.binaries, **limits(self.device, job))
+        asked = (task.config.clock, task.config.cache)
+        entrant = Entrant(
+            task.config.id, bound, outs, problem, job.method, asked, gauge=self._gauge, baseline=task.baseline
+        )
+        return Member(at, task, row, bound, entrant)
+
+    def _compete(self, field: Field, job: Job, turns: Turns) -> None:
+        """Everyone's result, until all have theirs or one fails."""
+        entrants = [member.entrant for member in field.members.values()]
+        idle = time.monotonic() - self._busy_s > IDLE_S
+        seed = f"{job.method.seed} {job.tasks[0].config.problem}"
+        contest = Contest(
+            entrants, job.method, lambda e, phase: turns.pass_to(field.members[e.name].at, phase),
+            seed=seed, cold_start=idle, name=job.name,
+        )  # fmt: skip
+        try:
+            for event in contest:
+                member = field.members[event.entrant.name]
+                if not isinstance(event, Finished):
+                    self._tell(Stood(member.task.config.id, event.standing, turns.taken_s(member.at)))
+                elif event.verdict.ok:
+                    result = _with(
+                        member.row, checks=event.verdict.checks, standing=event.standing,
+                        measurement=event.entrant.measurement(job.method.seed),
+                        compiled=compiled_of(member.task, member.bound.registers()),
+                        occupancy=member.bound.occupancy(), wall_s=turns.taken_s(member.at),
+                    )  # fmt: skip
+                    self._tell(Done(result, event.held))
+                    if event.held:
+                        continue
+                else:
+                    self._wrong(member, event.verdict, turns)
+                field.finish(event.entrant.name)
+        except Exception as error:
+            member = field.members[contest.current.name]
+            self._fail(member.at, member.task, error, turns)
+            field.finish(contest.current.name)
+        self._busy_s = time.monotonic()
+
+    # ------------------------------------------------------------ verifying
+    def _verify(self, job: Job, turns: Turns) -> None:
+        for at, task in enumerate(job.tasks):
+            turns.pass_to(at, "inputs")
+            try:
+                op, problem = self._op(task)
+                outs = {name: as_out(value) for name, value in op.outputs.items()}
+                turns.pass_to(at, "check")
+                row = self._row(task, traffic=traffic_of(op))
+                result = verified(self.device, op, outs, problem, job, task, row)
+            except Exception as error:
+                if isinstance(error, DeviceError) and job.mode in ("races", "asan"):
+                    raise  # no sanitizer on this machine is no kernel's fault
+                self._fail(at, task, error, turns)
+                if self.lost:
+                    return
+                continue
+            if result.status not in HARMLESS:
+                self.forget()
+            self._tell(Done(_with(result, wall_s=turns.taken_s(at))))
+
+    # ------------------------------------------------------------ failures
+    def _fail(self, at: int, task: Task, error: Exception, turns: Turns) -> None:
+        status, message = _status_of(error)
+        self.lost = self.device.info.kind != "cpu" and _loses_device(error)
+        if status not in HARMLESS:
+            self.forget()
+        row = self._row(task, status=status, message=message, compiled=compiled_of(task), wall_s=turns.taken_s(at))
+        self._tell(Done(row))
+
+    def _wrong(self, member: Member, verdict: Verdict, turns: Turns) -> None:
+        self.forget()
+        row = _with(
+            member.row, status="incorrect", message=verdict.message, checks=verdict.checks,
+            compiled=compiled_of(member.task, member.bound.registers()), occupancy=member.bound.occupancy(),
+            wall_s=turns.taken_s(member.at),
+        )  # fmt: skip
+        self._tell(Done(row))
+
+    def _row(self, task: Task, **fields: Any) -> Result:
+        row = Result(task.config, "ok", self.device.info, traffic=task.traffic, source=task.source)
+        return _with(row, **fields)
+
+    # ------------------------------------------------------------ specs
     def forget(self) -> None:
         """Drop inputs and references."""
         self._problem = None
 
-    def _attempt(self, job: Job, empty: Result, say: Say) -> Result:
-        say("inputs")
-        problem = self._problem_of(job)
-        kernel = self._kernel(job)
-        problem.rng.restart()
-        op = kernel.op(self.device.xp, problem.rng, job.config)
-        outs = {name: as_out(value) for name, value in op.outputs.items()}
-        row = _with(empty, traffic=traffic_of(op))
-        if job.mode != "measure":
-            return verified(self.device, op, outs, problem, job, row, say)
-        return self._measured(op, outs, problem, job, row, say)
-
-    def _measured(self, op: Op, outs: Mapping[str, Out], problem: Problem, job: Job, row: Result, say: Say) -> Result:
-        bound = self.device.bind(op, job.binaries, **limits(self.device, job))
-        try:
-            asked = (job.config.clock, job.config.cache)
-            verdict, measurement = measure(bound, outs, problem, job.method, asked, say)
-            return _with(
-                row,
-                status="ok" if verdict.ok and measurement else "incorrect",
-                message=verdict.message,
-                checks=verdict.checks,
-                measurement=measurement,
-                compiled=compiled_of(job, bound.registers()),
-                occupancy=bound.occupancy(),
-            )
-        finally:
-            bound.close()
-
-    def _problem_of(self, job: Job) -> Problem:
-        if self._problem is None or self._problem.name != job.config.problem:
+    def _op(self, task: Task) -> tuple[Op, Problem]:
+        name = task.config.problem
+        if self._problem is None or self._problem.name != name:
             self._problem = None  # freed before the next one is made
-            self._problem = Problem(job.config.problem, self.device.xp)
-        return self._problem
+            self._problem = Problem(name, self.device.xp)
+        self._problem.rng.restart()
+        return self._kernel(task).op(self.device.xp, self._problem.rng, task.config), self._problem
 
-    def _kernel(self, job: Job) -> Kernel:
-        key = (job.spec_path, job.config.kernel)
+    def _kernel(self, task: Task) -> Kernel:
+        key = (task.spec_path, task.config.kernel)
         if key not in self._kernels:
-            self._kernels |= {(job.spec_path, k.name): k for k in load(Path(job.spec_path))}
+            self._kernels |= {(task.spec_path, k.name): k for k in load(Path(task.spec_path))}
         if key not in self._kernels:
-            raise SpecError(f"{job.spec_path} no longer defines kernel {job.config.kernel!r}")
+            raise SpecError(f"{task.spec_path} no longer defines kernel {task.config.kernel!r}")
         return self._kernels[key]
 
 
-def compiled_of(job: Job, registers: int | None = None) -> Compiled | None:
-    """What the compiler said of the job's first kernel; `registers` as loaded, where the device knows better."""
-    binary = next((b for b in job.binaries if b is not None), None)
+def compiled_of(task: Task, registers: int | None = None) -> Compiled | None:
+    """What the compiler said of the task's first kernel; `registers` as loaded, where the device knows better."""
+    binary = next((b for b in task.binaries if b is not None), None)
     if binary is None:
         return None
     return Compiled(

@@ -55,6 +55,10 @@ class Process:
     def pid(self) -> int:
         return self._child.pid
 
+    @property
+    def alive(self) -> bool:
+        return self._child.poll() is None
+
     def send(self, message: Request) -> None:
         """Raises WorkerDied."""
         try:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from kbench.experiment.result import Result, Roof
+from kbench.experiment.result import Result, Roof, Standing
 from kbench.intent.config import Config
 from kbench.intent.method import Method
 from kbench.intent.traffic import Traffic
@@ -19,16 +19,25 @@ MODES: dict[Mode, str] = {"measure": "fast", "verify": "check", "races": "tsan",
 """The build mode of a cpu for each thing that a job can ask for."""
 
 
-class Job(msgspec.Struct, frozen=True, tag=True):
-    """Run one configuration. spec_path and config.kernel: its spec; binaries: one a step; traffic: as planned."""
+class Task(msgspec.Struct, frozen=True):
+    """One configuration. spec_path and config.kernel: its spec; binaries: one a step; traffic: as planned; baseline: it
+    competes with nobody."""
 
     config: Config
     spec_path: str
     binaries: tuple[Binary | None, ...]
-    method: Method
-    mode: Mode
     traffic: Traffic
     source: str
+    baseline: bool = False
+
+
+class Job(msgspec.Struct, frozen=True, tag=True):
+    """Run configurations of one problem, all of them alive at once where they are measured. name: of the contest."""
+
+    tasks: tuple[Task, ...]
+    method: Method
+    mode: Mode
+    name: str = ""
 
 
 class AskLatencies(msgspec.Struct, frozen=True, tag=True):
@@ -52,15 +61,33 @@ class Unusable(msgspec.Struct, frozen=True, tag=True):
 
 
 class Phase(msgspec.Struct, frozen=True, tag=True):
-    """The job has come to: inputs, check, warm-up, samples."""
+    """It is the turn of the job's task `at`, which has come to: inputs, check, checked (its turn is over), warm-up,
+    samples, last sample, duel. since_s: when (time.monotonic, which all processes of a machine share)."""
 
     name: str
+    at: int = 0
+    since_s: float = 0.0
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """leaving: the worker's device is lost, and the worker exits."""
+    """A task's result. held: all but its standing, which is to follow."""
 
     result: Result
+    held: bool = False
+
+
+class Stood(msgspec.Struct, frozen=True, tag=True):
+    """The standing of a result that was held. wall_s: that the task has taken since."""
+
+    config: str
+    standing: Standing
+    wall_s: float = 0.0
+
+
+class Ended(msgspec.Struct, frozen=True, tag=True):
+    """The job is over; tasks without a result did not fit beside the others. leaving: the worker's device is lost, and
+    the worker exits."""
+
     leaving: bool = False
 
 
@@ -68,7 +95,7 @@ class Latencies(msgspec.Struct, frozen=True, tag=True):
     roofs: tuple[Roof, ...]
 
 
-Reply = Ready | Unusable | Phase | Done | Latencies
+Reply = Ready | Unusable | Phase | Done | Stood | Ended | Latencies
 
 
 def write_frame(fd: int, message: Request | Reply) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kbench.experiment.result import Summary
 
-Z95 = 1.959964
+Z95, Z99 = 1.959964, 2.575829
 EXACT_BELOW = 400
 
 
@@ -23,23 +23,41 @@ class Center(NamedTuple):
     high: float
 
 
-def center(samples: Sequence[float]) -> Center:
+def center(samples: Sequence[float], z: float = Z95) -> Center:
     """The Hodges-Lehmann centre: the median of all pairwise means (Walsh averages), with its Wilcoxon interval.
 
     It averages across the ticks of a clock, where a median jumps by whole ticks, and shrugs off 29 % of outliers.
     Hodges and Lehmann 1963; interval: Hollander, Wolfe, Chicken, Nonparametric Statistical Methods, 3.3, with the
-    normal approximation. Below 6 samples no 95 % interval exists: the whole range is given. From 400 samples on the
-    means are taken over 399 quantiles of the samples. Raises ValueError without samples.
+    normal approximation; z: its quantile (95 %). Below 6 samples no 95 % interval exists (below 8 no 99 % one): the
+    whole range is given. From 400 samples on the means are taken over 399 quantiles of the samples. Raises ValueError
+    without samples.
     """
-    x = _thinned(np.sort(_checked(samples)))
+    x = _thinned(_checked(samples))
     rows, columns = _pairs(len(x))
-    walsh = np.sort(x[rows] * 0.5 + x[columns] * 0.5)
-    n, count = len(samples), len(walsh)
+    n, count = len(samples), len(rows)
     # The rank as a share of all pairs, so that a thinned set still gets the interval that n samples deserve.
-    share = 0.5 - Z95 * math.sqrt(n * (n + 1) * (2 * n + 1) / 24) / (n * (n + 1) / 2)
+    share = 0.5 - z * math.sqrt(n * (n + 1) * (2 * n + 1) / 24) / (n * (n + 1) / 2)
     below = max(math.floor(share * count), 0)
-    middle = (walsh[(count - 1) // 2] + walsh[count // 2]) / 2
-    return Center(float(middle), float(walsh[below]), float(walsh[count - 1 - below]))
+    ranks = [below, (count - 1) // 2, count // 2, count - 1 - below]
+    walsh = np.partition(x[rows] * 0.5 + x[columns] * 0.5, ranks)
+    low, one, other, high = (float(walsh[rank]) for rank in ranks)
+    return Center((one + other) / 2, low, high)
+
+
+def interval(samples: Sequence[float], correction: float = 0.0) -> Center:
+    """The centre of samples that are all too long by `correction`, its 95 % interval never narrower than the clock's
+    tick allows: half of it is at least tick / sqrt(12 n), because samples that all fall on one tick are less certain
+    than they look."""
+    found = center(samples)
+    least = tick(samples) / math.sqrt(12 * len(samples))
+    value = found.value - correction
+    return Center(value, min(found.low - correction, value - least), max(found.high - correction, value + least))
+
+
+def tick(samples: Sequence[float]) -> float:
+    """The smallest step between distinct samples, which is taken for the clock's; 0 where all are equal."""
+    steps = np.diff(np.unique(np.asarray(samples, dtype=np.float64)))
+    return float(steps.min()) if steps.size else 0.0
 
 
 def _checked(samples: Sequence[float]) -> Any:
@@ -75,37 +93,32 @@ def median_rank(n: int, confidence: float = 0.95) -> int:
     return k
 
 
-def half_width(samples: Sequence[float]) -> float:
-    """Half the centre's interval over the centre: what sampling stops on.
-
-    Never below tick / sqrt(12 n): samples that all fall on one tick of the clock are less certain than they look. The
-    tick is taken to be the smallest step between distinct samples. Infinite below 6 samples.
-    """
-    n = len(samples)
-    if n < 6:
-        return math.inf
-    found = center(samples)
-    steps = np.diff(np.unique(np.asarray(samples, dtype=np.float64)))
-    tick = float(steps.min()) if steps.size else 0.0
-    width = max((found.high - found.low) / 2, tick / math.sqrt(12 * n))
-    return width / found.value if found.value > 0 else math.inf
+def half_width(samples: Sequence[float], correction: float = 0.0) -> float:
+    """Half the centre's interval over the centre: what sampling stops on. Infinite below 6 samples."""
+    return relative(interval(samples, correction)) if len(samples) >= 6 else math.inf
 
 
-def summarise(samples: Sequence[float]) -> Summary:
-    """Centre, median with its order-statistic 95 % interval (below 6 samples: the range), extremes.
+def relative(found: Center) -> float:
+    """Half of an interval over its centre; infinite where that is not positive."""
+    return (found.high - found.low) / 2 / found.value if found.value > 0 else math.inf
 
-    Raises ValueError without samples.
-    """
-    x = np.sort(_checked(samples))
+
+def summarise(samples: Sequence[float], correction: float = 0.0) -> Summary:
+    """Centre with its interval, median with its order-statistic 95 % interval (below 6 samples: the range), extremes;
+    all less `correction`. Raises ValueError without samples."""
+    x = np.sort(_checked(samples)) - correction
     n = len(x)
     k = max(median_rank(n), 1)
+    found = interval(samples, correction)
     return Summary(
-        center_s=center(samples).value,
+        center_s=found.value,
         median_s=float(np.median(x)),
-        low_s=float(x[k - 1]),
-        high_s=float(x[n - k]),
+        low_s=found.low,
+        high_s=found.high,
         min_s=float(x[0]),
         max_s=float(x[-1]),
         n=n,
-        precision=half_width(samples) if n >= 6 else None,
+        precision=relative(found) if n >= 6 else None,
+        median_low_s=float(x[k - 1]),
+        median_high_s=float(x[n - k]),
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from kbench.experiment.engine import Engine, Watch
+from kbench.experiment.engine import Engine
+from kbench.experiment.group import Watch
 from kbench.experiment.protocol import Mode
 from kbench.experiment.result import Result, Roof
 from kbench.experiment.roofs import Roofs

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from kbench.experiment.check import compare
-from kbench.experiment.measure import Problem, Say, Verdict, checked
-from kbench.experiment.protocol import Job
+from kbench.experiment.protocol import Job, Task
 from kbench.experiment.result import Result
+from kbench.experiment.verdict import Problem, Verdict, checked
 from kbench.intent.op import Op, Out
 from kbench.machine.device import Device
 
@@ -24,17 +24,16 @@ PASSES = (
 
 
 def verified(
-    device: Device, op: Op, outs: Mapping[str, Out], problem: Problem, job: Job, row: Result, say: Say
+    device: Device, op: Op, outs: Mapping[str, Out], problem: Problem, job: Job, task: Task, row: Result
 ) -> Result:
     """Check one configuration without timing it. Each pass holds every output against its reference; where that is
     exact, all thread orders have given the same bits. Raises what a bound Op raises."""
-    say("check")
     if job.mode in ("races", "asan"):
-        return _sanitized(op, outs, problem, job, row)
+        return _sanitized(op, outs, problem, job, task, row)
     passes: tuple[dict[str, Any], ...] = PASSES if device.info.kind == "cpu" else ({},)
     verdict = Verdict(())
     for options in passes:
-        bound = device.bind(op, job.binaries, **options, **limits(device, job))
+        bound = device.bind(op, task.binaries, **options, **limits(device, job))
         try:
             verdict = checked(bound, outs, problem, bound.run)
         finally:
@@ -45,12 +44,12 @@ def verified(
     return msgspec.structs.replace(row, checks=verdict.checks)
 
 
-def _sanitized(op: Op, outs: Mapping[str, Out], problem: Problem, job: Job, row: Result) -> Result:
+def _sanitized(op: Op, outs: Mapping[str, Out], problem: Problem, job: Job, task: Task, row: Result) -> Result:
     """One run in a child process under a sanitizer, whose outputs are checked too. Raises DeviceError where it cannot
     run here, KernelFault with what it found."""
     from kbench.machine.cpu.sanitize import sanitize
 
-    found = sanitize(op, job.binaries, timeout_s=0.9 * job.method.timeout_s)
+    found = sanitize(op, task.binaries, timeout_s=0.9 * job.method.timeout_s)
     checks = tuple(compare(n, out, found[n], problem.reference(n, out), problem.xp) for n, out in outs.items())
     verdict = Verdict(checks)
     return msgspec.structs.replace(row, checks=checks) if verdict.ok else _incorrect(row, verdict, job.mode)

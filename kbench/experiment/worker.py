@@ -20,11 +20,9 @@ from kbench.experiment.job import Bench
 from kbench.experiment.protocol import (
     MODES,
     AskLatencies,
-    Done,
     Frames,
     Job,
     Latencies,
-    Phase,
     Ready,
     Request,
     Unusable,
@@ -75,12 +73,9 @@ def latencies(device: Device) -> tuple[Roof, ...]:
 
 def serve(device: Device, inbox: int, outbox: int) -> None:
     """Answer requests until the pipe ends, or until the device cannot be trusted any more."""
-    frames, bench = Frames(inbox), Bench(device)
-
-    def say(phase: str) -> None:
-        write_frame(outbox, Phase(phase))
-
-    while True:
+    frames = Frames(inbox)
+    bench = Bench(device, lambda reply: write_frame(outbox, reply))
+    while not bench.lost:
         body = frames.take()
         if body is None:
             if not frames.feed():
@@ -91,10 +86,7 @@ def serve(device: Device, inbox: int, outbox: int) -> None:
             write_frame(outbox, Latencies(latencies(device)))
             continue
         assert isinstance(request, Job)
-        result = bench.run(request, say)
-        write_frame(outbox, Done(result, leaving=bench.lost))
-        if bench.lost:
-            return
+        bench.run(request)
 
 
 def main(argv: list[str] | None = None) -> None:

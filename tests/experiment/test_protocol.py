@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kbench.experiment.protocol import Frames, Job, Phase, Reply, Request, write_frame
+from kbench.experiment.protocol import Frames, Job, Phase, Reply, Request, Task, write_frame
 from kbench.intent.config import Config
 from kbench.intent.method import Method
 from kbench.intent.traffic import Traffic
@@ -41,7 +41,8 @@ def test_frames_come_out_as_they_went_in_whatever_the_pieces(names: list[str], p
 def test_a_job_arrives_with_the_types_of_its_axis_values() -> None:
     config = Config("k", {"n": 1, "x": 1.0, "flag": True, "dtype": "float16"}, ("n",), "warm", "host")
     binary = Binary("e", "s", "/p", Target("cpu", "fast"), "g++", (Param("value", "int", 4),), "key", 1, 0.5)
-    job = Job(config, "/spec.py", (None, binary), Method(), "measure", Traffic(items={"tokens": 3}), "abc")
+    task = Task(config, "/spec.py", (None, binary), Traffic(items={"tokens": 3}), "abc")
+    job = Job((task,), Method(), "measure", "a contest")
     source, sink = os.pipe()
     write_frame(sink, job)
     frames = Frames(source)
@@ -51,6 +52,6 @@ def test_a_job_arrives_with_the_types_of_its_axis_values() -> None:
     found: Request = msgspec.msgpack.decode(frame, type=Request)
     assert found == job
     assert isinstance(found, Job)
-    assert [type(v) for v in found.config.axes.values()] == [int, float, bool, str]
+    assert [type(v) for v in found.tasks[0].config.axes.values()] == [int, float, bool, str]
     os.close(source)
     os.close(sink)

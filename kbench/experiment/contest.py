@@ -1,0 +1,138 @@
+"""The configurations of a problem measured together: interleaved rounds, the hopeless leave, the leaders meet again.
+
+A round gives each one that still samples a small batch. The order of a round is drawn at random, and the next round
+goes through it backwards: what drifts steadily then costs everyone the same.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from kbench.experiment.duel import Duel
+from kbench.experiment.entrant import Entrant
+from kbench.experiment.result import Standing
+from kbench.experiment.standing import SAME, TIE, by_intervals
+from kbench.experiment.verdict import Verdict
+from kbench.intent.method import Method
+
+MARGIN = 0.10
+"""Whoever's interval lies beyond the best's by more than this stops sampling once it has its least number."""
+
+Turn = Callable[[Entrant, str], None]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An entrant's samples are complete. standing: None for a baseline, and where it is `held` until the end."""
+
+    entrant: Entrant
+    verdict: Verdict
+    standing: Standing | None = None
+    held: bool = False
+
+
+@dataclass(frozen=True)
+class Stands:
+    """The standing of an entrant that was held."""
+
+    entrant: Entrant
+    standing: Standing
+
+
+class Contest:
+    """Iterate over it once for its events. current: whose turn it is; an exception that comes out was its fault. An
+    entrant whose last check failed ends the contest as it is: the caller starts another one without it.
+
+    turn: told whenever the turn passes, with the phase. cold_start: the device has been idle, and has to warm up.
+    """
+
+    def __init__(
+        self, field: Sequence[Entrant], method: Method, turn: Turn, *, seed: str = "", cold_start: bool = True,
+        name: str = "",
+    ) -> None:  # fmt: skip
+        self.field = list(field)
+        self.current = self.field[0]
+        self._method, self._turn, self._cold_start, self._name = method, turn, cold_start, name
+        self._random = random.Random(seed)
+        all_baselines = all(e.baseline for e in field)
+        self._rivals = [e for e in self.field if all_baselines or not e.baseline]
+
+    def __iter__(self) -> Iterator[Finished | Stands]:
+        if self._cold_start:
+            self._take_turn(self.field[0], "warm-up")
+            self.field[0].warm_up()
+        held: list[Entrant] = []
+        for entrant in self._rounds():
+            standing = self._standing_so_far(entrant)
+            self._take_turn(entrant, "last sample")
+            verdict = entrant.check_last()
+            keeps = entrant in self._rivals and standing is None
+            yield Finished(entrant, verdict, standing, keeps)
+            if not verdict.ok:
+                return
+            if keeps:
+                held.append(entrant)
+        yield from self._last_standings(held)
+
+    def _rounds(self) -> Iterator[Entrant]:
+        """Each entrant as it leaves, because it has samples enough or no hope."""
+        sampling = list(self.field)
+        order: list[Entrant] = []
+        while sampling:
+            order = [e for e in reversed(order) if e in sampling] or self._random.sample(sampling, len(sampling))
+            for entrant in order:
+                self._take_turn(entrant, "samples")
+                entrant.take_turn()
+            if sampling[0].rounds % 2 == 0:
+                order = []
+            best = self._best()
+            leaving = [e for e in sampling if e.done or self._hopeless(e, best)]
+            sampling = [e for e in sampling if e not in leaving]
+            yield from leaving
+
+    def _take_turn(self, entrant: Entrant, phase: str) -> None:
+        self.current = entrant
+        self._turn(entrant, phase)
+
+    def _best(self) -> Entrant | None:
+        """The best of those that have their least number of samples."""
+        ready = [e for e in self._rivals if e.enough and e.samples]
+        return min(ready, key=lambda e: e.look().value, default=None)
+
+    def _hopeless(self, entrant: Entrant, best: Entrant | None) -> bool:
+        if best is None or entrant not in self._rivals or not (entrant.enough and entrant.samples):
+            return False
+        entrant.stopped = entrant.look().low > best.look().high * (1 + MARGIN)
+        return entrant.stopped
+
+    def _standing_so_far(self, entrant: Entrant) -> Standing | None:
+        """Of one that is certainly not the best; None for all that may be, and for a baseline."""
+        best = self._best()
+        if entrant not in self._rivals or not entrant.samples or best in (None, entrant):
+            return None
+        assert best is not None
+        if self._close(entrant, best):
+            return None
+        return self._signed(by_intervals(entrant.look(), best.look(), "stopped" if entrant.stopped else "behind"))
+
+    def _last_standings(self, held: Sequence[Entrant]) -> Iterator[Stands]:
+        if not held:
+            return
+        ranked = sorted(held, key=lambda e: e.look().value)
+        leaders = [e for e in ranked if self._close(e, ranked[0])]
+        found = Duel(leaders, self._method, self._take_turn, self._random).standings()
+        best = next(e for e in leaders if found[e.name].place == "best")
+        for entrant in ranked:
+            yield Stands(entrant, self._signed(found.get(entrant.name) or by_intervals(entrant.look(), best.look())))
+
+    def _close(self, entrant: Entrant, best: Entrant) -> bool:
+        """Whether it may be the best, or tied with it."""
+        mine, its = entrant.look(), best.look()
+        return mine.low <= its.high * (1 + SAME) or mine.value <= its.value * (1 + TIE)
+
+    def _signed(self, standing: Standing) -> Standing:
+        return msgspec.structs.replace(standing, contest=self._name, among=len(self._rivals))

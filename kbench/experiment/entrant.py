@@ -1,0 +1,201 @@
+"""One configuration among those of its problem: checked, then sampled a few at a time, then checked once more."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+from kbench.experiment.result import Measurement
+from kbench.experiment.stats import Center, interval, relative, summarise, tick
+from kbench.experiment.verdict import Problem, Verdict, checked
+from kbench.intent.method import Method
+from kbench.intent.op import Out
+from kbench.machine.device import Batch, Bound, Telemetry
+
+SETTLED = 0.02
+"""Warm: the medians of two batches in a row differ by less than this fraction."""
+WARM_BATCHES = 8
+BATCH = 10
+FIRST_ROUNDS = 4
+"""Rounds in which the least number of samples is taken, so that a drift reaches every configuration alike."""
+PATIENCE = 0.2
+"""The share of a configuration's time-out after which sampling ends in any case: slow kernels on the cpu."""
+
+
+class Gauge:
+    """Reads a device's telemetry, at most every `every_s` seconds: it takes longer than a small batch does."""
+
+    def __init__(self, read: Callable[[], Telemetry | None], every_s: float = 0.02) -> None:
+        self._read, self._every_s = read, every_s
+        self._last: Telemetry | None = None
+        self._when = float("-inf")
+
+    def read(self, anew: bool = False) -> Telemetry | None:
+        if anew or time.monotonic() - self._when > self._every_s:
+            self._last, self._when = self._read(), time.monotonic()
+        return self._last
+
+
+class Entrant:
+    """name: its id. asked: (clock, cache state). baseline: it is timed, but competes with nobody. a_sample_s: wall time
+    of a sample of its latest batch, flush and submission included."""
+
+    def __init__(
+        self, name: str, bound: Bound, outs: Mapping[str, Out], problem: Problem, method: Method,
+        asked: tuple[str, str], *, gauge: Gauge | None = None, baseline: bool = False,
+    ) -> None:  # fmt: skip
+        """Raises UsageError for a clock that cannot work here."""
+        self.name, self.baseline, self.stopped = name, baseline, False
+        self.samples: list[float] = []
+        self.rounds = 0
+        self._bound, self._outs, self._problem, self._method = bound, outs, problem, method
+        self._cache = asked[1]
+        self._clock, why = bound.clock(*asked)
+        self._gauge = gauge or Gauge(lambda: None)
+        self._batches: list[Batch] = []
+        self._notes = [why] if why else []
+        self._telemetry: list[Telemetry] = []
+        self._throttled = self._arrived = False
+        self.a_sample_s = self._wall_s = self._sampled_s = 0.0
+        self._looked: tuple[int, Center] | None = None
+
+    # ------------------------------------------------------------ checks
+    def check(self) -> Verdict:
+        """One checked launch. Raises KernelFault, SpecError (references), MemoryError."""
+        return checked(self._bound, self._outs, self._problem, self._bound.run)
+
+    def check_last(self) -> Verdict:
+        """The last sample, restored and poisoned before and checked after."""
+        verdict = checked(self._bound, self._outs, self._problem, lambda: self._take(1, once=True))
+        if verdict.ok:
+            return verdict
+        damage = f"the last timed launch was wrong, though the first launch was right: {verdict.damage or ''}"
+        return Verdict(verdict.checks, damage.rstrip(": "))
+
+    # ------------------------------------------------------------ sampling
+    def warm_up(self) -> None:
+        """Run until two batches agree, for at most as long as the samples themselves may take."""
+        begin = time.perf_counter()
+        before = statistics.median(self._sample(1).elapsed_s)
+        for _ in range(WARM_BATCHES):
+            now = statistics.median(self._sample(self._affordable(BATCH)).elapsed_s)
+            if abs(now - before) <= SETTLED * before:
+                return
+            if time.perf_counter() - begin > self._method.max_time_s:
+                break
+            before = now
+        self._notes.append(f"not settled to {SETTLED:.0%} by the warm-up")
+
+    def take_turn(self) -> None:
+        """A batch in a round: the least number of samples in the first few rounds, then some more at a time."""
+        n, method = len(self.samples), self._method
+        missing = method.samples_min - 1 - n
+        first = -(-(method.samples_min - 1) // FIRST_ROUNDS)
+        wanted = min(missing, first) if missing > 0 else max(BATCH, n // 3)
+        room = method.samples_max - 1 - n
+        if room > 0:
+            self._take(min(self._affordable(wanted), room))
+        self.rounds += 1
+
+    @property
+    def enough(self) -> bool:
+        """Whether it has its least number of samples (the last one, which is checked, is still to come)."""
+        return len(self.samples) >= self._method.samples_min - 1
+
+    @property
+    def done(self) -> bool:
+        """Whether the stopping rule holds: precise enough, as many as allowed, or as much time as allowed."""
+        method, n = self._method, len(self.samples)
+        if n >= method.samples_max - 1:
+            return True
+        if n and self._wall_s > PATIENCE * method.timeout_s:
+            if not self.enough:
+                self._notes.append(f"only {n + 1} samples: they took {self._wall_s:.1f} s")
+            return True
+        return self.enough and (self._sampled_s >= method.max_time_s or relative(self.look()) <= method.precision)
+
+    def look(self) -> Center:
+        """Centre and interval of the samples so far; computed once for as many."""
+        if self._looked is None or self._looked[0] != len(self.samples):
+            self._looked = len(self.samples), interval(self.samples, self._correction)
+        return self._looked[1]
+
+    def trial(self, count: int) -> float:
+        """The mean of a few more samples, for a comparison: they are no part of its measurement."""
+        return statistics.fmean(self._sample(count).elapsed_s) - self._correction
+
+    @property
+    def tick_s(self) -> float:
+        """The clock's, as the samples show it."""
+        return tick(self.samples)
+
+    # ------------------------------------------------------------ batches
+    def _take(self, count: int, once: bool = False) -> None:
+        """once: nothing else may run, because what the samples leave behind is checked."""
+        begin = time.perf_counter()
+        if self._lead and not once:
+            self._sample(1)
+        self._arrived = True
+        batch = self._sample(count)
+        state = self._gauge.read()
+        if state is not None and state.throttle and not (self._throttled or once):
+            batch = self._sample(count)  # once more: it may have been short
+            state = self._gauge.read(anew=True)
+            self._throttled = bool(state and state.throttle)
+        if state is not None:
+            self._telemetry = [*self._telemetry[:1], *(t for t in self._telemetry[1:] if t.throttle), state]
+        self._batches.append(batch)
+        self.samples += batch.elapsed_s
+        self._sampled_s += sum(batch.elapsed_s)
+        self._wall_s += time.perf_counter() - begin
+
+    @property
+    def _lead(self) -> bool:
+        """Whether a run that is not counted must come first: its memory is in no translation buffer yet, and with a
+        warm cache whoever had its turn before has filled that."""
+        return not self._arrived or self._cache == "warm"
+
+    def _affordable(self, count: int) -> int:
+        """At most `count`, and no more than a quarter of the patience at a time."""
+        quarter = PATIENCE * self._method.timeout_s / 4
+        return max(1, min(count, int(quarter / self.a_sample_s) if self.a_sample_s > 0 else count))
+
+    def _sample(self, count: int) -> Batch:
+        begin = time.perf_counter()
+        batch = self._bound.sample(count, clock=self._clock, cache=self._cache)
+        self.a_sample_s = (time.perf_counter() - begin) / count
+        return batch
+
+    @property
+    def _correction(self) -> float:
+        """What the clock adds to every sample; nothing where that would leave no time at all."""
+        correction = self._batches[-1].correction_s if self._batches else 0.0
+        return correction if not self.samples or correction < min(self.samples) else 0.0
+
+    # ------------------------------------------------------------ results
+    def measurement(self, seed: int | None = None) -> Measurement:
+        last = self._batches[-1]
+        notes = [*self._notes, *(b.note for b in self._batches if b.note)]
+        if self._correction != last.correction_s:
+            notes.append(f"not corrected: the clock adds {last.correction_s:.3g} s, more than a whole sample")
+        if self._throttled:
+            notes.append("throttled: " + ", ".join(dict.fromkeys(r for t in self._telemetry for r in t.throttle)))
+        return Measurement(
+            clock=last.clock,
+            cache=last.cache,
+            samples_s=tuple(self.samples),
+            submit_s=tuple(s for b in self._batches for s in b.submit_s),
+            floor_s=last.floor_s,
+            summary=summarise(self.samples, self._correction),
+            note="; ".join(dict.fromkeys(notes)),
+            correction_s=self._correction,
+            left_s=last.left_s,
+            sets=last.sets,
+            covered_bytes=max(b.covered_bytes for b in self._batches),
+            rounds=max(self.rounds, 1),
+            seed=seed,
+            telemetry=tuple(dict.fromkeys(self._telemetry)),
+            throttled=self._throttled,
+            memory_bytes=self._bound.memory_bytes(),
+        )
