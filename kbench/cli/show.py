@@ -42,16 +42,18 @@ def described(row: Stored) -> dict[str, Any]:
 
 
 def print_tables(rows: Sequence[Stored], notes: Mapping[str, KernelNote]) -> None:
-    """One table a problem on a terminal; one for all of them in a pipe."""
+    """One table a problem on a terminal, then the size curves; one for all of them in a pipe."""
+    from kbench.reading import size_curves
     from kbench.reading.table import tables
     from kbench.reading.terminal import renderables, tsv
 
     found = tables(rows, notes)
+    curves = size_curves.size_curves([table.problem for table in found.tables])
     if not sys.stdout.isatty():
-        console.out(tsv(found).rstrip("\n"))
+        console.out("\n".join([tsv(found).rstrip("\n"), *size_curves.lines(curves)]))
         return
     from rich.console import Console
 
     terminal = Console()
-    for part in renderables(found):
+    for part in [*renderables(found), *size_curves.table(curves)]:
         terminal.print(part)

@@ -11,6 +11,7 @@ from kbench.experiment.result import Result
 from kbench.intent.config import Value, format_value
 from kbench.intent.plan import Plan
 from kbench.reading.problem import Problem, problems
+from kbench.reading.size_curves import SizeCurve, size_curves, table
 from kbench.record.store import KernelNote, Stored
 
 WIDTH = 150
@@ -52,6 +53,12 @@ class Rows(Sequence[Result]):
     def problems(self) -> tuple[Problem, ...]:
         """The rows by what they compete in: each with its rows, best, ties, baseline and gains."""
         return tuple(problems(self.stored, self.notes))
+
+    @property
+    def curves(self) -> tuple[SizeCurve, ...]:
+        """T = a + V/b of every variant that was measured at four sizes or more, where that fits: latency, bandwidth,
+        and the size below which it is launch-bound."""
+        return tuple(size_curves(self.problems))
 
     def where(self, **axes: Value) -> Rows:
         """The rows with these values of their axes. Raises UsageError for an axis that no row has."""
@@ -107,7 +114,7 @@ class Rows(Sequence[Result]):
 
         text = io.StringIO()
         console = Console(file=text, width=WIDTH, color_system=None, record=html is not None, force_jupyter=False)
-        for part in renderables(tables(self.stored, self.notes)):
+        for part in [*renderables(tables(self.stored, self.notes)), *table(self.curves)]:
             console.print(part)
         if html is not None:
             return console.export_html(inline_styles=True, code_format=html)

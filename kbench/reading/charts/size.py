@@ -10,6 +10,7 @@ from kbench.reading.charts.drawing import Chart, Drawing
 from kbench.reading.charts.style import MUTED
 from kbench.reading.charts.view import Facet, View, fastest, series_name, tip, useful, where
 from kbench.reading.problem import Problem, worded
+from kbench.reading.size_curves import draw
 from kbench.record.store import Stored
 
 MOST_SERIES = 10
@@ -49,6 +50,8 @@ def _chart(view: View, facet: Facet, name: str, note: str) -> Chart:
             [tip(problem, row) for problem, row in rows],
         )
     top = _roofs(drawing, view, facet, x, shown)
+    curve = draw(drawing, points, {problem.name: x(value) for value, problem in at.items()})
+    note = " ".join(filter(None, [note, curve]))
     own = [_rate(row) / 1e9 for row in shown if not view.looks[series_name(row)].hollow]
     share_rate(ax, top, max(own, default=top), min(_rate(row) for row in shown) / 1e9)
     left_out = len(points) - len(kept)
