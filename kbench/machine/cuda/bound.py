@@ -10,13 +10,14 @@ import numpy as np
 from kbench.errors import SpecError
 from kbench.intent.op import Op
 from kbench.machine.binary import Binary
-from kbench.machine.cuda.clocks import choose
+from kbench.machine.cuda.clocks import Facts, Subject, choose
 from kbench.machine.cuda.damage import describe
 from kbench.machine.cuda.faults import faults
 from kbench.machine.cuda.kernel import LoadedKernel
-from kbench.machine.cuda.memory import GuardedMemory
-from kbench.machine.cuda.program import program, streams_of
-from kbench.machine.cuda.steps import Preparer
+from kbench.machine.cuda.memory import CudaPool, GuardedMemory
+from kbench.machine.cuda.program import Program, program, streams_of
+from kbench.machine.cuda.rotation import ArenaSets, Rotation, shape
+from kbench.machine.cuda.steps import Prepared, Preparer
 from kbench.machine.device import POISON, Batch
 from kbench.machine.layout import layout
 
@@ -27,38 +28,71 @@ if TYPE_CHECKING:
 class CudaBound:
     """See kbench.machine.device.Bound. Everything that can be refused is refused here, before anything has run."""
 
-    def __init__(self, device: CudaDevice, op: Op, binaries: Sequence[Binary | None]) -> None:
+    def __init__(
+        self, device: CudaDevice, op: Op, binaries: Sequence[Binary | None], shared: CudaPool | None = None
+    ) -> None:
         self._device, self._op = device, op
         self._layout = layout(op)
-        main = device.stream(0)
-        self._memory = GuardedMemory(self._layout.bases, device.pinned, device.instruments, main.ptr)
+        self._binaries = binaries
+        self._memory = GuardedMemory(self._layout.bases, shared or device.pool(), shared=shared is not None)
         try:
             preparer = Preparer(device, self._memory)
-            streams = streams_of(device, op.steps)
-            each = zip(op.steps, self._layout.steps, binaries, streams, strict=True)
             with faults("preparing the launch"):
-                self._prepared = [preparer.prepare(*step) for step in each]
-                self._program = program(device, op.steps, self._prepared)
+                self._prepared = [step[0] for step in self._prepare(preparer)]
+                self._program = self._program_of(self._prepared)
         except BaseException:
             self._memory.close()
             raise
         self._tables = preparer.tables
+        self._memory.will_write(preparer.written)
+        self._subject = Subject(self._program, self._rotate)
+        self._rotation: Rotation | None = None
         self._restored = self._has_run = False
+
+    def _prepare(self, preparer: Preparer) -> list[list[Prepared]]:
+        """Each step, for each of the preparer's buffer sets."""
+        steps, streams = self._op.steps, streams_of(self._device, self._op.steps)
+        each = zip(steps, self._layout.steps, self._binaries, streams, strict=True)
+        return [preparer.prepare(*step) for step in each]
+
+    def _program_of(self, prepared: Sequence[Prepared]) -> Program:
+        written = max(self._op.bytes_written, self._op.sectors_written or 0)
+        return program(self._device, self._op.steps, prepared, host=bool(self._link), bytes_written=written)
+
+    def _rotate(self) -> Rotation:
+        """The Op on as many buffer sets as it takes to drive each out of L2 before it comes round again."""
+        if self._rotation is None or not self._rotation.usable:
+            op, info, memory = self._op, self._device.info, self._memory
+            sizes = {number: b.nbytes for number, b in enumerate(memory.buffers) if not b.host}
+            traffic = max(op.bytes_read, op.sectors_read or 0) + max(op.bytes_written, op.sectors_written or 0)
+            form = shape(sizes, traffic, self._device.l2_bytes, info.memory_bytes)
+            programs, sets = [self._program], None
+            if form.count > 1:
+                sets = ArenaSets(memory, form, self._device.arena)
+                steps = self._prepare(Preparer(self._device, memory, sets, self._tables))
+                programs += map(self._program_of, zip(*steps, strict=True))
+            self._rotation = Rotation(programs, form, sets, self._device.stream(0).ptr)
+        return self._rotation
 
     def restore(self, poison: Mapping[str, Any]) -> None:
         with faults("restoring memory"):
-            if not self._restored:
-                self._device.wait_for_all()  # a spec may have made its arrays on a stream of its own
+            self._wait_for_sources()
             self._memory.restore()
             for output, where in poison.items():
                 self._poison(output, where)
+                self._memory.wrote(self._layout.outputs[output].base)
             self._device.synchronize()
+
+    def _wait_for_sources(self) -> None:
+        if not self._restored:
+            self._device.wait_for_all()  # a spec may have made its arrays on a stream of its own
         self._restored = True
 
     def run(self) -> None:
         if not self._restored:
             self.restore({})
         with faults(self._words):
+            self._memory.regain()
             self._program.submit()
             self._device.synchronize()
         self._has_run = True
@@ -78,18 +112,31 @@ class CudaBound:
 
     def sample(self, count: int, *, clock: str, cache: str) -> Batch:
         """If nothing has run yet, one run comes first: loading code behind a hold would wait for ever."""
+        name, _ = self.clock(clock, cache)
         if not self._has_run:
             self.run()
         with faults(self._words):
-            return self._device.clocks.sample(self._program, count, clock, cache)
+            self._memory.regain()
+            return self._device.clocks.sample(self._subject, count, name, cache)
 
     def clock(self, asked: str, cache: str = "cold") -> tuple[str, str]:
-        link = ""
+        found = self._program
+        wants_cupti = asked in ("auto", "cupti")  # looking for it takes time, and makes it trace for a moment
+        missing = self._device.clocks.cupti.missing if wants_cupti else ""
+        return choose(asked, cache, Facts(self._link, found.entries, found.uncapturable, self._unrotatable, missing))
+
+    @property
+    def _unrotatable(self) -> str:
+        return self._link or ("" if self._layout.bases else "it has no arrays that kbench knows of")
+
+    @property
+    def _link(self) -> str:
         if self._op.bytes_h2d or self._op.bytes_d2h:
-            link = "it moves bytes over the host link"
-        elif any(base.host for base in self._layout.bases):
-            link = "it uses host memory"
-        return choose(asked, link, self._program.entries)
+            return "it moves bytes over the host link"
+        return "it uses host memory" if any(base.host for base in self._layout.bases) else ""
+
+    def memory_bytes(self) -> int | None:
+        return sum(base.nbytes for base in self._layout.bases if not base.host)
 
     def occupancy(self) -> float | None:
         launch, limit = self._first_launch(), self._device.info.max_threads_per_sm
@@ -104,6 +151,8 @@ class CudaBound:
         return launch[0].registers if launch else None
 
     def close(self) -> None:
+        self._rotation = None
+        self._subject.pairs.clear()
         self._memory.close()
 
     def _nbytes(self, buffer: int) -> int:

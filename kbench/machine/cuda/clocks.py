@@ -1,152 +1,274 @@
-"""The clocks of a GPU: CUDA events for what runs on it, perf_counter for what the host takes part in.
+"""The clocks of a GPU: which one an Op gets, and one entry to all of them.
 
-One sample, in this order: flush (cold only), start, launch, stop. With events, many samples are queued while a hold
-keeps the GPU waiting (`queue` below), and run without the host when it is released:
-
-    main stream    | hold ........ | flush | start | the Op | stop | flush | start | the Op | stop | …
-    host           | queue all of it, then release | wait for all, read the events
-
-start and stop are time stamps that the GPU takes when everything before them has ended. So what is between them is the
-Op and the cost of the stamps themselves and of one launch on the GPU, never the host's. That cost is what the same
-clock reads for an empty kernel: `floor_s`, told with every batch and subtracted from nothing.
+cupti (traced.py): the GPU's stamps of each kernel. events (events.py): CUDA events around each run, with their own cost
+calibrated (calibration.py). graph (graph.py): how much longer a longer graph takes. host: perf_counter around a run on
+an idle GPU, for what the host takes part in.
 
 Cold means: the flush comes after whatever the last run wrote, and only reads, so that no line of the Op is left in L2
-and no line in it is dirty. Warm means: nothing lies between one run and the next.
+and no line in it is dirty. Warm means: nothing lies between one run and the next. Sustained means: runs back to back
+over buffer sets (rotation.py), so that each finds in L2 what others left there to be written back.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from kbench.errors import UsageError
+from kbench.errors import UsageError, did_you_mean
+from kbench.machine.cuda import graph, rotation
+from kbench.machine.cuda.calibration import Calibration, calibrate
+from kbench.machine.cuda.cupti import Cupti
+from kbench.machine.cuda.events import MANY_ENTRIES, EventClock
+from kbench.machine.cuda.graph import Graph, Pair
 from kbench.machine.cuda.program import Program
+from kbench.machine.cuda.rotation import Rotation
+from kbench.machine.cuda.traced import TracedClock
 from kbench.machine.device import Batch
 
 if TYPE_CHECKING:
     from kbench.machine.cuda.device import CudaDevice
 
-QUEUE = 600
-"""Launch-queue entries that are put behind one hold at most. The queue takes about a thousand; a host that fills it
-waits for the GPU, which waits for the host, until the hold gives up."""
-MANY_ENTRIES = 200
-"""With more entries than this the host's submission limits an Op, and the host's clock is the honest one."""
+PAIRS = {"cupti": ("cold", "warm", "sustained"), "events": ("cold", "warm"), "graph": ("sustained", "warm"),
+         "host": ("cold", "warm")}  # fmt: skip
+"""The cache states of each clock."""
+CACHES = ("cold", "warm", "sustained")
 FLOOR_SAMPLES = 50
-CACHES = ("cold", "warm")
-_LATER = ("cupti", "graph")
+MOST_ROLLED = 512
+"""Runs before the first sample of a batch at most, for sets that are small: each costs the host some microseconds."""
 
 
-def choose(asked: str, link: str, entries: int) -> tuple[str, str]:
-    """The clock for an Op, and why. link: how the host takes part in it, "" if it does not; entries: those of one run
-    in the launch queue. Raises UsageError for a clock that this version does not have."""
-    if asked in _LATER:
-        raise UsageError(f"the clock {asked!r} comes in a later version of kbench; this one has events and host")
-    if asked in ("events", "host"):
-        return asked, f"clock {asked}: asked for"
+@dataclass(frozen=True)
+class Facts:
+    """What decides on the clock of an Op. link: how the host takes part in it, entries: launch-queue entries of a run,
+    uncapturable: why no graph can hold it, unrotatable: why it has no buffer sets, no_cupti: why CUPTI is not there;
+    each "" if nothing speaks against."""
+
+    link: str
+    entries: int
+    uncapturable: str
+    unrotatable: str
+    no_cupti: str
+
+
+def choose(asked: str, cache: str, facts: Facts) -> tuple[str, str]:
+    """The clock for an Op in a cache state, and why. Raises UsageError, which names those that can."""
+    if cache not in CACHES:
+        raise UsageError(f"unknown cache state {cache!r}{did_you_mean(cache, CACHES)}")
     if asked != "auto":
-        raise UsageError(f"unknown clock {asked!r}: auto, events or host")
-    if link:
-        return "host", f"clock host: {link}"
-    if entries > MANY_ENTRIES:
-        return "host", f"clock host: the host submits {entries} entries for each run"
-    return "events", "clock events: all of it runs on the GPU"
+        if asked not in PAIRS:
+            raise UsageError(f"unknown clock {asked!r}{did_you_mean(asked, [*PAIRS, 'auto'])}")
+        _refuse(asked, cache, _against(asked, cache, facts), facts)
+        return asked, f"clock {asked}: asked for"
+    if cache != "sustained" and facts.link:
+        return "host", f"clock host: {facts.link}"
+    if cache != "sustained" and facts.entries > MANY_ENTRIES:
+        return "host", f"clock host: the host submits {facts.entries} entries for each run"
+    other = "graph" if cache == "sustained" else "events"
+    against = _against("cupti", cache, facts)
+    if not against:
+        return "cupti", "clock cupti: the GPU's own stamps of each kernel"
+    _refuse(other, cache, _against(other, cache, facts), facts)
+    return other, f"clock {other}: {against}"
+
+
+def _against(clock: str, cache: str, facts: Facts) -> str:
+    """What speaks against a clock in a cache state; "" if nothing does."""
+    if cache not in PAIRS[clock]:
+        return f"it measures {' and '.join(PAIRS[clock])} runs"
+    if cache == "sustained" and facts.unrotatable:
+        return f"no buffer sets can take turns ({facts.unrotatable})"
+    if clock == "cupti":
+        return facts.no_cupti
+    return facts.uncapturable if clock == "graph" else ""
+
+
+def _refuse(clock: str, cache: str, reason: str, facts: Facts) -> None:
+    if reason:
+        possible = [name for name in PAIRS if not _against(name, cache, facts)]
+        others = f"possible for {cache} here: {', '.join(possible)}" if possible else f"no clock can do {cache} here"
+        raise UsageError(f"the clock {clock} cannot time this {cache}: {reason} ({others})")
+
+
+@dataclass
+class Subject:
+    """What is timed: a program on its one buffer set, a way to get it on many, and graphs of it once they were made."""
+
+    program: Program
+    rotate: Callable[[], Rotation] | None = None
+    pairs: dict[str, tuple[Any, Pair, int]] = field(default_factory=dict)
 
 
 class Clocks:
-    """The clocks of one device. Their floors are measured once each, when they are first needed."""
+    """The clocks of one device. Their floors and calibrations are measured once each, when they are first needed."""
 
     def __init__(self, device: CudaDevice) -> None:
         self._device = device
-        self._stamps: list[Stamps] = []
+        self.by_events = EventClock(device)
+        self._events: list[Any] = []
         self._floors: dict[tuple[str, str, bool], float] = {}
+        self._calibrations: dict[bool, Calibration] = {}
 
-    def sample(self, program: Program, count: int, clock: str, cache: str) -> Batch:
-        """Run `program` exactly `count` times and time each run. It must have run before: code that is still to be
-        loaded cannot be, behind a hold. Raises UsageError for a clock or cache state that does not exist here."""
-        if cache not in CACHES:
-            raise UsageError(f"cache state {cache!r} needs the clock graph, which comes in a later version of kbench")
+    @cached_property
+    def cupti(self) -> Cupti:
+        return Cupti()
+
+    @cached_property
+    def by_cupti(self) -> TracedClock:
+        return TracedClock(self._device, self.cupti)
+
+    def sample(self, subject: Subject, count: int, clock: str, cache: str) -> Batch:
+        """`count` samples of a program that has run before: code that is still to be loaded cannot be, behind a hold.
+        `clock` and `cache` are a pair that `choose` allows."""
+        if clock != "cupti":
+            self.quiet()
+        if clock == "cupti":
+            return self._by_cupti(subject, count, cache)
+        if clock == "graph":
+            return self._by_graph(subject, count, cache)
         if clock == "host":
-            elapsed, submit = self._host(program, count, cache == "cold")
-            return Batch(clock, cache, elapsed, submit, self._floor(clock, cache, held=False))
-        if clock != "events":
-            raise UsageError(f"unknown clock {clock!r}: events or host")
-        held = not program.unholdable and program.entries <= MANY_ENTRIES
-        floor = self._floor(clock, cache, held)
-        elapsed, note = self._events(program, count, cache == "cold", held)
-        if not held:
-            why = program.unholdable or f"{program.entries} entries a run"
-            note = f"events not queued behind a hold ({why}): gaps that the host leaves are in the time"
-        return Batch(clock, cache, elapsed, (), floor, note)
+            elapsed, submit = self._by_host(subject.program, count, cache == "cold")
+            return Batch(clock, cache, elapsed, submit, self._floor(clock, cache))
+        return self._by_events(subject.program, count, cache)
 
-    def _floor(self, clock: str, cache: str, held: bool) -> float:
-        key = (clock, cache, held)
-        if key not in self._floors:
-            nothing, cold = self._device.nothing, cache == "cold"
-            if clock == "host":
-                samples, _ = self._host(nothing, FLOOR_SAMPLES, cold)
-            else:
-                samples, _ = self._events(nothing, FLOOR_SAMPLES, cold, held)
-            self._floors[key] = statistics.median(samples)
-        return self._floors[key]
+    def quiet(self) -> None:
+        """Trace nothing, so that no other clock pays for it."""
+        if "cupti" in self.__dict__ and not self.cupti.missing:
+            self.cupti.stop()
 
-    def _events(self, program: Program, count: int, cold: bool, held: bool) -> tuple[tuple[float, ...], str]:
-        """Seconds of each run, and a note where the hold gave up before all was queued."""
-        a_sample = program.entries + 3  # flush, start, stop
-        at_once = max(1, QUEUE // a_sample)
-        samples: list[float] = []
-        gave_up = False
-        while len(samples) < count:
-            samples += self._round(program, min(at_once, count - len(samples)), cold, held)
-            gave_up |= held and self._device.hold.gave_up
-        late = (
-            "the hold gave up before all samples were queued: gaps that the host left may be in some" if gave_up else ""
-        )
-        return tuple(samples), late
+    def calibration(self, cache: str) -> Calibration:
+        cold = cache == "cold"
+        if cold not in self._calibrations:
+            self._calibrations[cold] = calibrate(self._device, cold)
+        return self._calibrations[cold]
 
-    def _round(self, program: Program, count: int, cold: bool, held: bool) -> list[float]:
-        """Everything is queued, then runs, then the stamps are read."""
-        samples = self._stamps_for(count)
-        flush = self._device.flush if cold else None
-        with self._device.hold() if held else nullcontext():
-            queue(samples, flush, program.submit)
+    def traced(self, program: Program, count: int, cold: bool) -> tuple[float, ...]:
+        """By CUPTI, one buffer set."""
+        if cold:
+            return self.by_cupti.cold(program, count).elapsed_s
+        return self.by_cupti.back_to_back([program.submit] * (count + 1), count, program).elapsed_s
+
+    def times(self, graphs: Sequence[Graph]) -> list[float]:
+        """Seconds of each graph, by events around them, launched one after another behind the first, which runs once
+        more than it is timed."""
+        from cupy.cuda import Event, runtime
+
+        while len(self._events) < 2 * len(graphs):
+            self._events.append(Event())
+        main, stamps = self._device.stream(0).ptr, [event.ptr for event in self._events]
+        graphs[0].launch()
+        for number, each in enumerate(graphs):
+            runtime.eventRecord(stamps[2 * number], main)
+            each.launch()
+            runtime.eventRecord(stamps[2 * number + 1], main)
         self._device.synchronize()
-        return [sample.elapsed_s() for sample in samples]
+        return [1e-3 * runtime.eventElapsedTime(stamps[2 * n], stamps[2 * n + 1]) for n in range(len(graphs))]
 
-    def _host(self, program: Program, count: int, cold: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def _by_cupti(self, subject: Subject, count: int, cache: str) -> Batch:
+        program, floor = subject.program, self._floor("cupti", cache)
+        if cache == "cold":
+            timed = self.by_cupti.cold(program, count)
+        elif cache == "warm":
+            timed = self.by_cupti.back_to_back([program.submit] * (count + 2), count, program)
+        else:
+            return self._rotated(subject, count, floor)
+        return Batch("cupti", cache, timed.elapsed_s, (), floor, timed.note)
+
+    def _rotated(self, subject: Subject, count: int, floor: float) -> Batch:
+        assert subject.rotate is not None
+        turning = subject.rotate()
+        sets, enough = turning.form.count, min(MOST_ROLLED, self._to_fill_l2(turning))
+        turning.begin()
+        numbers = rotation.order(count + 1, sets, enough)
+        timed = self.by_cupti.back_to_back(
+            [partial(turning.submit, number) for number in numbers],
+            count,
+            subject.program,
+        )
+        covered = turning.covered(min(len(numbers), sets))
+        notes = [timed.note, self._uncovered(covered)]
+        return Batch("cupti", "sustained", timed.elapsed_s, (), floor, "; ".join(filter(None, notes)), sets=sets,
+                     covered_bytes=covered)  # fmt: skip
+
+    def _to_fill_l2(self, turning: Rotation) -> int:
+        """Runs that touch twice as much as L2 holds."""
+        return -(-2 * self._device.l2_bytes // turning.form.touched)
+
+    def _uncovered(self, covered: int) -> str:
+        if covered >= 2 * self._device.l2_bytes:
+            return ""
+        return f"its buffer sets cover {covered} bytes, L2 holds {self._device.l2_bytes}: part of them stays in it"
+
+    def _by_graph(self, subject: Subject, count: int, cache: str) -> Batch:
+        turning = subject.rotate() if cache == "sustained" and subject.rotate else None
+        if turning is not None:
+            turning.begin()
+        known = subject.pairs.get(cache)
+        if known is None or known[0] is not turning:
+            known = (turning, *self._pair(subject.program, turning))
+            subject.pairs[cache] = known
+        _, pair, covered = known
+        sets = turning.form.count if turning else 1
+        note = f"each sample is a slope over {pair.runs} runs"
+        if turning is not None:
+            note = "; ".join(filter(None, [note, self._uncovered(covered)]))
+        return Batch("graph", cache, pair.sample(count), (), self._floor("graph", "warm"), note, sets=sets,
+                     covered_bytes=covered)  # fmt: skip
+
+    def _pair(self, program: Program, turning: Rotation | None) -> tuple[Pair, int]:
+        """Graphs of a fitting length, and the bytes of the sets that the shorter one runs on."""
+        submits, sets = [program.submit], 1
+        if turning is not None:
+            sets = turning.form.count
+            submits = [partial(turning.submit, number) for number in range(sets - 1, -1, -1)]
+        few = max(1, min(8, graph.MOST_NODES // 2 // max(program.entries, 1)))
+        about = statistics.median(Pair(self._device, submits, few).sample(3))
+        runs = graph.length(about, program.entries, sets)
+        if turning is None:
+            return Pair(self._device, submits, runs), 0
+        turning.begin()
+        short = graph.captured(self._device, submits, runs)
+        covered = turning.covered(min(runs, sets))
+        return Pair(self._device, submits, runs, short), covered
+
+    def _by_events(self, program: Program, count: int, cache: str) -> Batch:
+        floor, timed = self._floor("events", cache, program), self.by_events.sample(program, count, cache == "cold")
+        if self.by_events.unheld(program):
+            return Batch("events", cache, timed.elapsed_s, (), floor, timed.note)
+        found = self.calibration(cache)
+        notes = "; ".join(filter(None, [timed.note, found.how]))
+        return Batch("events", cache, timed.elapsed_s, (), floor, notes, found.correction(program.bytes_written),
+                     found.left_s)  # fmt: skip
+
+    def _by_host(self, program: Program, count: int, cold: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Seconds until everything has ended, and until everything was submitted, of each run on an idle GPU."""
         flush = self._device.flush if cold else None
+        if not cold:
+            program.submit()  # what another Op left in L2 is none of its own
         pairs = [by_host(flush, program.submit, self._device.synchronize) for _ in range(count)]
         return tuple(elapsed for elapsed, _ in pairs), tuple(submitted for _, submitted in pairs)
 
-    def _stamps_for(self, count: int) -> Sequence[Stamps]:
-        while len(self._stamps) < count:
-            self._stamps.append(Stamps(self._device.stream(0).ptr))
-        return self._stamps[:count]
+    def _floor(self, clock: str, cache: str, like: Program | None = None) -> float:
+        """What a clock reads for an empty kernel, queued as `like` is."""
+        key = (clock, cache, like is not None and bool(self.by_events.unheld(like)))
+        if key not in self._floors:
+            self._floors[key] = statistics.median(self._of_nothing(clock, cache, held=not key[2]))
+        return self._floors[key]
 
-
-class Stamps:
-    """The two time stamps of one sample: calls that enqueue them, and the seconds between them once they were taken."""
-
-    def __init__(self, stream: int) -> None:
-        from cupy.cuda import Event, runtime
-
-        first, last = Event(), Event()
-        self.start = lambda: runtime.eventRecord(first.ptr, stream)
-        self.stop = lambda: runtime.eventRecord(last.ptr, stream)
-        self.elapsed_s: Callable[[], float] = lambda: 1e-3 * runtime.eventElapsedTime(first.ptr, last.ptr)
-
-
-def queue(samples: Iterable[Any], flush: Callable[[], None] | None, launch: Callable[[], None]) -> None:
-    """Enqueue samples (anything with start and stop), each in the one order that is right."""
-    for sample in samples:
-        if flush:
-            flush()
-        sample.start()
-        launch()
-        sample.stop()
+    def _of_nothing(self, clock: str, cache: str, held: bool) -> tuple[float, ...]:
+        nothing, cold = self._device.nothing, cache == "cold"
+        if clock == "host":
+            return self._by_host(nothing, FLOOR_SAMPLES, cold)[0]
+        if clock == "cupti":
+            return self.traced(nothing, FLOOR_SAMPLES, cold)
+        if clock == "graph":
+            return Pair(self._device, [nothing.submit], 500).sample(9)
+        if not held:
+            nothing = Program(1, "what it is compared with is not held either", (nothing.submit,))
+        return self.by_events.sample(nothing, FLOOR_SAMPLES, cold).elapsed_s
 
 
 def by_host(

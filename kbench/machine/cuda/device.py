@@ -11,15 +11,18 @@ from kbench.errors import DeviceError, UsageError
 from kbench.intent.op import Op
 from kbench.machine.binary import Binary, Target
 from kbench.machine.cuda import driver
+from kbench.machine.cuda.blocks import PinnedPool
 from kbench.machine.cuda.bound import CudaBound
 from kbench.machine.cuda.clocks import Clocks
 from kbench.machine.cuda.faults import faults
 from kbench.machine.cuda.info import gpu_info
 from kbench.machine.cuda.instruments import Flush, Hold, Instruments
 from kbench.machine.cuda.kernel import LoadedKernel
-from kbench.machine.cuda.memory import PinnedPool
+from kbench.machine.cuda.memory import CudaPool
 from kbench.machine.cuda.program import Program
-from kbench.machine.device import DeviceInfo
+from kbench.machine.cuda.rotation import Arena
+from kbench.machine.cuda.telemetry import Sensors
+from kbench.machine.device import DeviceInfo, Telemetry
 
 _DEFAULT_L2 = 64 * 2**20  # to flush where the driver does not tell the size of L2
 
@@ -35,6 +38,7 @@ class CudaDevice:
     def __init__(self, index: int = 0) -> None:
         os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as nvidia-smi and NVML count
         self.xp = _cupy()
+        self._index = index
         from cupy.cuda import runtime
 
         try:
@@ -55,7 +59,9 @@ class CudaDevice:
         )
         self.reads_pageable = bool(runtime.deviceGetAttribute(runtime.cudaDevAttrPageableMemoryAccess, index))
         self.has_clusters = capability >= 90 and driver.has_clusters()
+        self.l2_bytes = self.info.l2_bytes or _DEFAULT_L2
         self.pinned = PinnedPool()
+        self.arena = Arena()
         self.clocks = Clocks(self)
         self._kernels: dict[tuple[str, str], LoadedKernel] = {}
 
@@ -63,9 +69,22 @@ class CudaDevice:
         return Target("cuda", self.info.arch)
 
     def bind(self, op: Op, binaries: Sequence[Binary | None], **options: Any) -> CudaBound:
+        shared = options.pop("shared", None)
         if options:
             raise UsageError(f"a GPU takes no option {', '.join(sorted(options))}: those are for the cpu device")
-        return CudaBound(self, op, binaries)
+        return CudaBound(self, op, binaries, shared)
+
+    def pool(self) -> CudaPool:
+        return CudaPool(self.pinned, self.instruments, self._streams[0].ptr)
+
+    def telemetry(self) -> Telemetry | None:
+        return self._sensors.read()
+
+    @cached_property
+    def _sensors(self) -> Sensors:
+        from cupy.cuda import runtime
+
+        return Sensors(str(runtime.deviceGetPCIBusId(self._index)), self.info.uid if self.info.mig else "")
 
     def kernel(self, binary: Binary) -> LoadedKernel:
         """Loaded once, however many configurations use it. Raises BuildError where CuPy has to compile it and fails."""
@@ -104,18 +123,27 @@ class CudaDevice:
 
     @cached_property
     def flush(self) -> Flush:
-        nbytes = 2 * (self.info.l2_bytes or _DEFAULT_L2)
-        return Flush(self.instruments, nbytes, self.info.multiprocessors or 1, self._streams[0].ptr)
+        return Flush(self.instruments, 2 * self.l2_bytes, self.info.multiprocessors or 1, self._streams[0].ptr)
 
     @cached_property
     def nothing(self) -> Program:
         """An empty kernel as a Program: what a clock reads for it is the clock's floor."""
-        launch = self.instruments.nothing.prepare((1, 1, 1), (1, 1, 1), (), self._streams[0].ptr)
+        return self._empty(self.instruments.nothing)
+
+    @cached_property
+    def mark(self) -> Program:
+        """An empty kernel that no floor is measured with."""
+        return self._empty(self.instruments.mark)
+
+    def _empty(self, kernel: LoadedKernel) -> Program:
+        (launch,) = kernel.prepare((1, 1, 1), (1, 1, 1), (), self._streams[0].ptr)
         launch()  # never for the first time behind a hold
         return Program(1, "", (launch,))
 
     def close(self) -> None:
         """Give CuPy its legacy stream back. The context ends with the process; a lost one cannot be cleaned up."""
+        if "_sensors" in self.__dict__:
+            self._sensors.close()
         self.xp.cuda.Stream.null.use()
 
 

@@ -1,16 +1,27 @@
-// kbench's own kernels, compiled like any other when a device is opened.
+// kbench's own kernels, compiled like any other when a device is opened. Those that run between samples have names that
+// no kernel under test has: the clock cupti tells them apart by name.
 //   nothing      an empty kernel: what a clock reads for it is the clock's floor
+//   mark         another empty kernel: what tells back-to-back samples from what comes before them
 //   hold         keeps a stream waiting until the host says go, or until it has waited too long
 //   flush        reads a buffer larger than L2, so that every line of L2 is clean and belongs to nobody under test
+//   store        writes, as much as it is told to
 //   fill_bands   writes the guard bytes before and after arrays
 //   check_bands  looks for guard bytes that were overwritten
 
-extern "C" __global__ void nothing() {}
+extern "C" __global__ void kbench_nothing() {}
+
+extern "C" __global__ void kbench_mark() {}
+
+// Writes n words: for finding out what a clock adds behind a kernel that leaves writes under way.
+extern "C" __global__ void kbench_store(uint4* buffer, unsigned long long n) {
+    const unsigned long long i = (unsigned long long)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) buffer[i] = make_uint4(0, 0, 0, 0);
+}
 
 // One thread spins on a word of page-locked host memory. Both bounds are there so that nothing waits for ever: the
 // global timer may tick coarsely on some GPUs, and every turn of the loop takes longer than a microsecond (it reads host
 // memory over the link and then sleeps), so the count alone ends it too.
-extern "C" __global__ void hold(volatile unsigned int* go, volatile unsigned int* gave_up, unsigned long long limit_ns,
+extern "C" __global__ void kbench_hold(volatile unsigned int* go, volatile unsigned int* gave_up, unsigned long long limit_ns,
                                 unsigned int limit_turns) {
     unsigned long long begin, now;
     asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(begin));
@@ -26,7 +37,7 @@ extern "C" __global__ void hold(volatile unsigned int* go, volatile unsigned int
 
 // Loads bypass L1 (which does not outlive a kernel anyway) and allocate in L2. The sum keeps the loads alive; the store
 // never happens, because the buffer holds zeros: a flush must not leave dirty lines of its own behind.
-extern "C" __global__ void flush(const uint4* __restrict__ buffer, unsigned long long n, unsigned int* never) {
+extern "C" __global__ void kbench_flush(const uint4* __restrict__ buffer, unsigned long long n, unsigned int* never) {
     unsigned int sum = 0;
     const unsigned long long step = (unsigned long long)gridDim.x * blockDim.x;
 #pragma unroll 4

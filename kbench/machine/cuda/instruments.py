@@ -11,9 +11,9 @@ import numpy as np
 
 from kbench.machine.binary import Target
 from kbench.machine.build import BuildRequest, build
+from kbench.machine.cuda.blocks import PinnedPool
 from kbench.machine.cuda.faults import faults
-from kbench.machine.cuda.kernel import LoadedKernel
-from kbench.machine.cuda.memory import PinnedPool
+from kbench.machine.cuda.kernel import LoadedKernel, Value
 
 SOURCE = Path(__file__).with_name("instruments.cu")
 _ONE = (1, 1, 1)
@@ -26,7 +26,8 @@ class Instruments:
         def load(entry: str) -> LoadedKernel:
             return LoadedKernel(build(BuildRequest(str(SOURCE), entry, target)))
 
-        self.nothing, self.hold, self.flush = load("nothing"), load("hold"), load("flush")
+        self.nothing, self.hold, self.flush = (load(f"kbench_{name}") for name in ("nothing", "hold", "flush"))
+        self.mark, self.store = load("kbench_mark"), load("kbench_store")
         self.fill_bands, self.check_bands = load("fill_bands"), load("check_bands")
 
 
@@ -41,7 +42,7 @@ class Hold:
         block = pinned.take(4096)
         self._words = np.ctypeslib.as_array((ctypes.c_uint32 * 2).from_address(block))  # go, gave up
         limit_ns, limit_turns = np.uint64(int(limit_s * 1e9)), np.uint32(int(limit_s * 2e6))
-        self._arm = instruments.hold.prepare(_ONE, _ONE, [block, block + 4, limit_ns, limit_turns], stream)
+        self._arm = instruments.hold.prepare(_ONE, _ONE, [block, block + 4, limit_ns, limit_turns], stream)[0]
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
@@ -73,8 +74,8 @@ class Flush:
             self._memory = cupy.cuda.alloc(self.nbytes + 512)
             runtime.memsetAsync(self._memory.ptr, 0, self.nbytes + 512, stream)
         buffer, never = int(self._memory.ptr), int(self._memory.ptr) + self.nbytes
-        values: list[np.generic | int] = [buffer, np.uint64(self.nbytes // 16), never]
-        self._read = instruments.flush.prepare((4 * multiprocessors, 1, 1), (512, 1, 1), values, stream)
+        values: list[Value] = [buffer, np.uint64(self.nbytes // 16), never]
+        self._read = instruments.flush.prepare((4 * multiprocessors, 1, 1), (512, 1, 1), values, stream)[0]
         self._read()  # writes back what the memset left in L2, and never runs for the first time behind a hold
 
     def __call__(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,9 @@ from kbench.machine.cuda.signature import parameters
 DEFAULT_SHARED = 48 * 1024
 """Bytes of dynamic shared memory that a kernel may use without asking for more."""
 _ALIGNMENT = 16  # of each packed parameter; C's largest
+
+Value = np.generic | int | np.ndarray[Any, Any]
+"""A kernel argument: a NumPy scalar, an address, or an address for each buffer set (uint64)."""
 
 
 class LoadedKernel:
@@ -51,37 +53,54 @@ class LoadedKernel:
         return int(api.occupancyMaxActiveBlocksPerMultiprocessor(self.function, threads, shared_bytes))
 
     def prepare(
-        self, grid: Dim, block: Dim, values: Sequence[np.generic | int], stream: int, shared_bytes: int = 0,
-        cluster: Dim | None = None,
-    ) -> Callable[[], None]:  # fmt: skip
-        """A call that launches, with everything already packed. values: addresses are ints, all else NumPy scalars."""
-        packed = Packed(values)
+        self, grid: Dim, block: Dim, values: Sequence[Value], stream: int, shared_bytes: int = 0,
+        cluster: Dim | None = None, count: int = 1,
+    ) -> list[Callable[[], None]]:  # fmt: skip
+        """Calls that launch, one for each of `count` buffer sets, with everything already packed."""
+        packed = Packed(values, count)
         if cluster is not None:
-            return driver.cluster_launch(
-                self.function, grid, block, cluster, shared_bytes, stream, packed.address, keep=packed
-            )
+            shape = (grid, block, cluster, shared_bytes, stream)
+            return [driver.cluster_launch(self.function, *shape, address, keep=packed) for address in packed.addresses]
         from cupy.cuda import driver as api
 
-        launch, function, address = api.launchKernel, self.function, packed.address
+        launch, function = api.launchKernel, self.function
 
-        def call(_keep: Packed = packed) -> None:
-            launch(function, *grid, *block, shared_bytes, stream, address, 0)
+        def call_with(address: int) -> Callable[[], None]:
+            def call(_keep: Packed = packed) -> None:
+                launch(function, *grid, *block, shared_bytes, stream, address, 0)
 
-        return call
+            return call
+
+        return [call_with(address) for address in packed.addresses]
 
 
 class Packed:
-    """Parameters in memory as cuLaunchKernel wants them: an array of the addresses of the values, at `address`."""
+    """Parameters in memory as cuLaunchKernel wants them: for each set an array of the addresses of the values, which
+    lies at `addresses[set]`."""
 
-    def __init__(self, values: Sequence[np.generic | int]) -> None:
-        pieces = [np.uint64(v).tobytes() if isinstance(v, int) else v.tobytes() for v in values]
-        offsets = np.cumsum([0, *(-(-len(piece) // _ALIGNMENT) * _ALIGNMENT for piece in pieces)])
-        self._bytes = ctypes.create_string_buffer(int(offsets[-1]) + _ALIGNMENT)
-        start = -(-ctypes.addressof(self._bytes) // _ALIGNMENT) * _ALIGNMENT
-        for offset, piece in zip(offsets, pieces, strict=False):
-            ctypes.memmove(start + int(offset), piece, len(piece))
-        self._addresses = (ctypes.c_void_p * max(len(pieces), 1))(*(start + int(o) for o in offsets[:-1]))
-        self.address = ctypes.addressof(self._addresses)
+    def __init__(self, values: Sequence[Value], count: int = 1) -> None:
+        columns = [_column(value) for value in values]
+        widths = [-(-column.shape[-1] // _ALIGNMENT) * _ALIGNMENT for column in columns]
+        offsets = np.cumsum([0, *widths], dtype=np.uint64)
+        row = int(offsets[-1]) or _ALIGNMENT
+        self._storage = np.zeros(count * row + _ALIGNMENT, np.uint8)
+        start = -(-self._storage.ctypes.data // _ALIGNMENT) * _ALIGNMENT
+        skipped = start - self._storage.ctypes.data
+        table = self._storage[skipped : skipped + count * row].reshape(count, row)
+        for column, offset in zip(columns, offsets.tolist(), strict=False):
+            table[:, offset : offset + column.shape[-1]] = column
+        rows = np.uint64(start) + np.arange(count, dtype=np.uint64) * np.uint64(row)
+        self._pointers = np.zeros((count, max(len(columns), 1)), np.uint64)
+        self._pointers[:, : len(columns)] = rows[:, None] + offsets[:-1]
+        first, step = self._pointers.ctypes.data, self._pointers.strides[0]
+        self.addresses = [first + k * step for k in range(count)]
+
+
+def _column(value: Value) -> np.ndarray[Any, Any]:
+    """The bytes of a value: one row for all sets, or one for each."""
+    if isinstance(value, np.ndarray):
+        return np.ascontiguousarray(value, np.uint64).view(np.uint8).reshape(len(value), 8)
+    return np.frombuffer(np.uint64(value).tobytes() if isinstance(value, int) else value.tobytes(), np.uint8)
 
 
 def _load(binary: Binary) -> Any:

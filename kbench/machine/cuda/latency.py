@@ -9,6 +9,7 @@ from typing import Any
 
 from kbench.machine.cuda.device import CudaDevice
 from kbench.machine.cuda.faults import faults
+from kbench.machine.cuda.graph import Graph, Pair
 
 _ROUNDS = 200
 _BURST = 50  # launches at once: far fewer than the launch queue takes
@@ -21,6 +22,7 @@ def latencies(device: CudaDevice) -> list[Latency]:
     """(kind, seconds, how it was measured) of each. Medians, on the host's clock unless `how` says else."""
     from cupy.cuda import runtime
 
+    device.clocks.quiet()
     launch, main = device.nothing.submit, device.stream(0).ptr
     event = device.xp.cuda.Event()
 
@@ -74,25 +76,8 @@ def _burst(call: Callable[[], Any], wait: Callable[[], None]) -> float:
     return statistics.median(samples)
 
 
-class _Graph:
-    """`nodes` empty kernels in a row as a CUDA graph, launched on the device's main stream."""
-
-    def __init__(self, device: CudaDevice, nodes: int) -> None:
-        self._main = device.stream(0)
-        self._main.begin_capture()
-        try:
-            for _ in range(nodes):
-                device.nothing.submit()
-        finally:
-            self._graph = self._main.end_capture()
-        self._graph.upload(self._main)
-
-    def launch(self) -> None:
-        self._graph.launch(self._main)
-
-
 def _graph_launch(device: CudaDevice) -> float:
-    graph = _Graph(device, 1)
+    graph = Graph(device, [device.nothing.submit])
 
     def both() -> None:
         graph.launch()
@@ -103,19 +88,4 @@ def _graph_launch(device: CudaDevice) -> float:
 
 
 def _graph_node(device: CudaDevice) -> float:
-    short, long = _gpu_time(device, _Graph(device, _NODES)), _gpu_time(device, _Graph(device, 2 * _NODES))
-    return (long - short) / _NODES
-
-
-def _gpu_time(device: CudaDevice, graph: _Graph) -> float:
-    from cupy.cuda import runtime
-
-    start, stop, main = device.xp.cuda.Event(), device.xp.cuda.Event(), device.stream(0).ptr
-    samples: list[float] = []
-    for _ in range(_ROUNDS // 10):
-        runtime.eventRecord(start.ptr, main)
-        graph.launch()
-        runtime.eventRecord(stop.ptr, main)
-        device.synchronize()
-        samples.append(1e-3 * runtime.eventElapsedTime(start.ptr, stop.ptr))
-    return statistics.median(samples)
+    return statistics.median(Pair(device, [device.nothing.submit], _NODES).sample(_ROUNDS // 10))

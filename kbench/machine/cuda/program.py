@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kbench.errors import SpecError
-from kbench.intent.op import Step
+from kbench.intent.op import Call, CopyBatch, Step
 from kbench.machine.cuda.steps import Prepared
 
 if TYPE_CHECKING:
@@ -19,12 +19,18 @@ class Program:
     """submit() enqueues the whole Op: work on every stream starts after whatever was on the device's main stream, and
     the main stream goes on when all of it has ended. So an event before and an event after it enclose the Op.
 
-    entries: places in the launch queue that one run takes; unholdable: why it must not run behind a hold, or "".
+    entries: places in the launch queue that one run takes; unholdable: why it must not run behind a hold, or "";
+    uncapturable: why it cannot be put into a graph, or ""; bytes_written: what a run writes to the GPU's memory.
     """
 
-    def __init__(self, entries: int, unholdable: str, calls: Sequence[Callable[[], None]]) -> None:
+    def __init__(
+        self, entries: int, unholdable: str, calls: Sequence[Callable[[], None]], uncapturable: str = "",
+        bytes_written: int = 0,
+    ) -> None:  # fmt: skip
         self.entries = entries
         self.unholdable = unholdable
+        self.uncapturable = uncapturable
+        self.bytes_written = bytes_written
         self._calls = tuple(calls)
 
     def submit(self) -> None:
@@ -38,7 +44,19 @@ def streams_of(device: CudaDevice, steps: Sequence[Step]) -> list[Any]:
     return [device.stream(order.index(step.stream)) for step in steps]
 
 
-def program(device: CudaDevice, steps: Sequence[Step], prepared: Sequence[Prepared]) -> Program:
+def uncapturable(steps: Sequence[Step], host: bool) -> str:
+    """Why an Op of these steps cannot be put into a graph, "" if it can. host: whether it uses host memory."""
+    if any(isinstance(step, Call) for step in steps):
+        return "a library call may do what a graph cannot hold"
+    if any(isinstance(step, CopyBatch) for step in steps):
+        return "CUDA captures no cudaMemcpyBatchAsync"
+    return "it uses host memory" if host else ""
+
+
+def program(
+    device: CudaDevice, steps: Sequence[Step], prepared: Sequence[Prepared], *, host: bool = False,
+    bytes_written: int = 0,
+) -> Program:  # fmt: skip
     """Raises SpecError where a step waits for one that does not come before it."""
     streams = streams_of(device, steps)
     main, others = device.stream(0), list({s.ptr: s for s in streams if s is not device.stream(0)}.values())
@@ -67,7 +85,8 @@ def program(device: CudaDevice, steps: Sequence[Step], prepared: Sequence[Prepar
         order(other, main)
     reasons = [ready.unholdable for ready in prepared if ready.unholdable]
     orderings = len(calls) - len(steps)
-    return Program(orderings + sum(p.entries for p in prepared), reasons[0] if reasons else "", calls)
+    entries = orderings + sum(p.entries for p in prepared)
+    return Program(entries, reasons[0] if reasons else "", calls, uncapturable(steps, host), bytes_written)
 
 
 def _ends(steps: Sequence[Step]) -> set[int]:

@@ -7,15 +7,16 @@ import ctypes
 import numpy as np
 
 from kbench.intent.op import HostArray, Launch, Op, Pointers
+from kbench.machine.cuda.blocks import GUARD, HostBlock
 from kbench.machine.cuda.damage import describe
 from kbench.machine.cuda.kernel import Packed
-from kbench.machine.cuda.memory import GUARD, Damage, HostBuffer
+from kbench.machine.cuda.memory import Damage
 from kbench.machine.layout import Operand, layout
 
 
-def pageable(array: np.ndarray) -> HostBuffer:
-    buffer = HostBuffer(array.nbytes, array.ctypes.data, array, None)
-    buffer.restore()
+def pageable(array: np.ndarray) -> HostBlock:
+    buffer = HostBlock(array.nbytes, None)
+    buffer.fill(array.ctypes.data)
     return buffer
 
 
@@ -26,12 +27,13 @@ def test_a_host_buffer_holds_the_initial_contents_between_intact_guards() -> Non
     assert np.array_equal(buffer.view(operand), [[10, 11], [14, 15], [18, 19], [22, 23], [26, 27]])
     buffer.view(operand)[...] = 0
     assert buffer.overwritten() is None
-    buffer.restore()
+    buffer.fill(array.ctypes.data)
     assert buffer.view(operand)[0, 0] == 10
 
 
 def test_every_byte_outside_a_host_buffer_is_watched() -> None:
-    buffer = pageable(np.zeros(1001, np.uint8))
+    array = np.zeros(1001, np.uint8)
+    buffer = pageable(array)
     (before, _), (after, length) = buffer.bands()
     assert (before + GUARD, after) == (buffer.address, buffer.address + 1001)
     assert length >= GUARD
@@ -44,7 +46,7 @@ def test_every_byte_outside_a_host_buffer_is_watched() -> None:
         byte = ctypes.c_uint8.from_address(address)
         byte.value ^= 0x01
         assert buffer.overwritten() == expected
-        buffer.restore()
+        buffer.fill(array.ctypes.data)
         assert buffer.overwritten() is None
 
 
@@ -58,7 +60,7 @@ def test_guards_of_two_buffers_differ_so_that_an_overrunning_copy_shows() -> Non
 def test_guard_bytes_are_those_of_instruments_cu() -> None:
     address = 0x7F12_3456_7890
     by_hand = [(((address + i) * 0x9E3779B97F4A7C15) % 2**64) >> 56 for i in range(300)]
-    assert HostBuffer._pattern(address, 300).tolist() == by_hand
+    assert HostBlock._pattern(address, 300).tolist() == by_hand
 
 
 def described(damage: Damage, *args: object) -> str:
@@ -104,8 +106,24 @@ def test_damage_behind_pointers_and_in_host_memory() -> None:
 
 def test_parameters_are_packed_as_the_driver_reads_them() -> None:
     struct = np.frombuffer(b"twenty bytes of data", "V20")[0]
-    packed = Packed([0x7F0000001000, np.float32(1.5), struct, np.uint8(3)])
-    addresses = (ctypes.c_void_p * 4).from_address(packed.address)
-    assert all(address % 16 == 0 for address in addresses)
-    found = [ctypes.string_at(address, size) for address, size in zip(addresses, (8, 4, 20, 1), strict=True)]
-    assert found == [(0x7F0000001000).to_bytes(8, "little"), np.float32(1.5).tobytes(), struct.tobytes(), b"\x03"]
+    assert parameters(Packed([0x7F0000001000, np.float32(1.5), struct, np.uint8(3)]), (8, 4, 20, 1)) == [
+        [(0x7F0000001000).to_bytes(8, "little"), np.float32(1.5).tobytes(), struct.tobytes(), b"\x03"]
+    ]
+    assert parameters(Packed([]), ()) == [[]]
+
+
+def test_parameters_are_packed_for_many_buffer_sets_at_once() -> None:
+    sets = np.array([0x1000, 0x2200, 0x7F00_0000_3400], np.uint64)
+    found = parameters(Packed([sets, np.int32(-7), sets + np.uint64(16)], 3), (8, 4, 8))
+    for row, address in zip(found, sets.tolist(), strict=True):
+        assert row == [address.to_bytes(8, "little"), np.int32(-7).tobytes(), (address + 16).to_bytes(8, "little")]
+
+
+def parameters(packed: Packed, sizes: tuple[int, ...]) -> list[list[bytes]]:
+    """What the driver would read for each set."""
+    found = []
+    for where in packed.addresses:
+        addresses = (ctypes.c_uint64 * len(sizes)).from_address(where)
+        assert all(address % 16 == 0 for address in addresses)
+        found.append([ctypes.string_at(a, size) for a, size in zip(addresses, sizes, strict=True)])
+    return found

@@ -43,7 +43,10 @@ def test_a_cubin_for_every_architecture(entry: str, arch: str) -> None:
 
 
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100", "sm_120"])
-@pytest.mark.parametrize("entry", ["nothing", "hold", "flush", "fill_bands", "check_bands"])
+@pytest.mark.parametrize(
+    "entry",
+    ["kbench_nothing", "kbench_mark", "kbench_hold", "kbench_flush", "kbench_store", "fill_bands", "check_bands"],
+)
 def test_the_instruments_compile_without_spills(entry: str, arch: str) -> None:
     binary = compiled(entry, arch, INSTRUMENTS)
     assert (binary.symbol, binary.spill_bytes, binary.log) == (entry, 0, "")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pytest
 
 from kbench.errors import UsageError
-from kbench.machine.cuda.clocks import MANY_ENTRIES, by_host, choose, queue
+from kbench.machine.cuda.clocks import CACHES, PAIRS, Facts, by_host, choose
+from kbench.machine.cuda.events import MANY_ENTRIES, queue
 
 
 class Recorder:
@@ -42,23 +46,66 @@ def test_the_host_clock_starts_on_an_idle_gpu_and_ends_with_the_launch() -> None
     assert gpu.calls == ["flush", "wait", "now", "launch", "now", "wait", "now"]
 
 
+def facts(**changes: Any) -> Facts:
+    return dataclasses.replace(Facts("", 1, "", "", ""), **changes)
+
+
+NO_CUPTI = "cupti-python cannot be imported"
+
+
+def test_auto_takes_the_finest_clock_that_is_there_and_says_why_not_another() -> None:
+    assert choose("auto", "cold", facts())[0] == "cupti"
+    assert choose("auto", "sustained", facts())[0] == "cupti"
+    without = facts(no_cupti=NO_CUPTI)
+    assert choose("auto", "cold", without) == ("events", f"clock events: {NO_CUPTI}")
+    assert choose("auto", "warm", without) == ("events", f"clock events: {NO_CUPTI}")
+    assert choose("auto", "sustained", without) == ("graph", f"clock graph: {NO_CUPTI}")
+
+
 def test_auto_takes_the_clock_that_is_honest() -> None:
-    assert choose("auto", "", 1)[0] == "events"
-    assert choose("auto", "", MANY_ENTRIES)[0] == "events"
-    name, why = choose("auto", "", MANY_ENTRIES + 1)
+    assert choose("auto", "cold", facts(entries=MANY_ENTRIES))[0] == "cupti"
+    name, why = choose("auto", "warm", facts(entries=MANY_ENTRIES + 1))
     assert name == "host"
     assert str(MANY_ENTRIES + 1) in why
-    assert choose("auto", "it uses host memory", 1) == ("host", "clock host: it uses host memory")
-    assert choose("events", "it uses host memory", 1)[0] == "events"
-    assert choose("host", "", 1)[0] == "host"
+    host = facts(link="it uses host memory", unrotatable="it uses host memory")
+    assert choose("auto", "cold", host) == ("host", "clock host: it uses host memory")
+    assert choose("events", "cold", host)[0] == "events"
+    assert choose("host", "warm", facts())[0] == "host"
 
 
-@pytest.mark.parametrize("clock", ["cupti", "graph"])
-def test_clocks_that_come_later_say_so(clock: str) -> None:
-    with pytest.raises(UsageError, match="comes in a later version"):
-        choose(clock, "", 1)
+@pytest.mark.parametrize(
+    ("clock", "cache", "changes", "reason", "others"),
+    [
+        ("events", "sustained", {}, "measures cold and warm runs", "cupti, graph"),
+        ("graph", "cold", {}, "measures sustained and warm runs", "cupti, events, host"),
+        ("host", "sustained", {"no_cupti": NO_CUPTI}, "measures cold and warm runs", "here: graph)"),
+        ("cupti", "cold", {"no_cupti": NO_CUPTI}, NO_CUPTI, "events, host"),
+        ("graph", "warm", {"uncapturable": "a library call"}, "a library call", "cupti, events, host"),
+        ("auto", "sustained", {"no_cupti": NO_CUPTI, "uncapturable": "a library call"}, "a library call", "no clock"),
+        ("auto", "sustained", {"link": "PCIe", "unrotatable": "PCIe"}, "no buffer sets can take turns", "no clock"),
+    ],
+)
+def test_a_pair_that_cannot_be_says_why_and_what_can(
+    clock: str, cache: str, changes: dict[str, str], reason: str, others: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        choose(clock, cache, facts(**changes))
+    assert reason in str(caught.value)
+    assert others in str(caught.value)
 
 
-def test_an_unknown_clock_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="auto, events or host"):
-        choose("event", "", 1)
+def test_every_pair_that_is_allowed_is_one() -> None:
+    for clock, caches in PAIRS.items():
+        for cache in CACHES:
+            if cache in caches:
+                assert choose(clock, cache, facts())[0] == clock
+            else:
+                with pytest.raises(UsageError):
+                    choose(clock, cache, facts())
+
+
+def test_unknown_names_come_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="did you mean events"):
+        choose("event", "cold", facts())
+    with pytest.raises(UsageError, match="did you mean sustained"):
+        choose("auto", "sustain", facts())

@@ -1,0 +1,101 @@
+"""What the clock events adds to a run: found out on kernels whose own time another clock tells.
+
+An event is taken when all before it has ended, writes included; so what it adds grows with the bytes that a kernel
+leaves under way. Kernels that write nothing, and more and more, give a curve over the bytes written:
+
+    added(bytes) = what the events read for such a kernel - its own time, in the same cache state
+
+The own time is CUPTI's where that loads, else that of graphs: (flush and kernel) minus (flush) when cold, the slope of
+back-to-back runs when warm. Graphs read more than the kernel's own time, by the gap between two nodes; so by graphs too
+little is taken to be added, at most by as much as an empty kernel takes in one. left_s bounds what may be left.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kbench.machine.cuda.graph import Graph, Pair
+from kbench.machine.cuda.program import Program
+
+if TYPE_CHECKING:
+    from kbench.machine.cuda.device import CudaDevice
+
+WRITTEN = (0, 2**18, 2**20, 2**22, 2**24, 2**26)
+"""Bytes that the kernels of the curve write. No more than L2 holds can still be under way."""
+_SAMPLES, _GRAPH_RUNS, _THREADS = 30, 20, 256
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """written, added_s: the curve; own_s: what an empty kernel takes; how: by which clock; left_s: see above."""
+
+    written: tuple[int, ...]
+    added_s: tuple[float, ...]
+    own_s: float
+    left_s: float
+    how: str
+
+    def correction(self, bytes_written: int) -> float:
+        """Seconds that the events add to a run that writes so much; between two points over the logarithm."""
+        at = [np.log2(max(nbytes, self.written[1] / 4)) for nbytes in (*self.written, bytes_written)]
+        return float(np.interp(at[-1], at[:-1], self.added_s))
+
+
+def calibration(
+    written: Sequence[int], events_s: Sequence[Sequence[float]], own_s: Sequence[float], *, by_graph: bool
+) -> Calibration:
+    """From samples of the events and own times. What is left: half the range of the curve (how a kernel spreads its
+    writes is its own affair), the curve's scatter, and by graphs the gap between nodes."""
+    added = [statistics.median(samples) - own for samples, own in zip(events_s, own_s, strict=True)]
+    scatter = max(float(np.subtract(*np.percentile(samples, [75, 25]))) for samples in events_s)
+    left = (max(added) - min(added)) / 2 + scatter + (own_s[0] if by_graph else 0.0)
+    how = "graphs" if by_graph else "CUPTI"
+    return Calibration(
+        tuple(written), tuple(added), own_s[0], left, f"events calibrated on {len(added)} kernels by {how}"
+    )
+
+
+def calibrate(device: CudaDevice, cold: bool) -> Calibration:
+    """Takes some 30 ms, once for a device and cache state."""
+    import cupy
+
+    memory = cupy.cuda.alloc(WRITTEN[-1])
+    programs = [_store(device, int(memory.ptr), nbytes) for nbytes in WRITTEN]
+    device.synchronize()
+    by_graph = bool(device.clocks.cupti.missing)
+    if by_graph:
+        own = [(_cold_by_graph if cold else _warm_by_graph)(device, program) for program in programs]
+    else:
+        own = [statistics.median(device.clocks.traced(program, _SAMPLES, cold)) for program in programs]
+        device.clocks.cupti.stop()
+    events = [device.clocks.by_events.sample(program, _SAMPLES, cold).elapsed_s for program in programs]
+    return calibration(WRITTEN, events, own, by_graph=by_graph)
+
+
+def _store(device: CudaDevice, address: int, nbytes: int) -> Program:
+    if not nbytes:
+        return device.nothing
+    words = nbytes // 16
+    grid = (-(-words // _THREADS), 1, 1)
+    (launch,) = device.instruments.store.prepare(
+        grid, (_THREADS, 1, 1), [address, np.uint64(words)], device.stream(0).ptr
+    )
+    launch()  # never for the first time behind a hold
+    return Program(1, "", (launch,), bytes_written=nbytes)
+
+
+def _cold_by_graph(device: CudaDevice, program: Program) -> float:
+    flush: Callable[[], None] = device.flush
+    both = Graph(device, [flush, program.submit] * _GRAPH_RUNS)
+    alone = Graph(device, [flush] * _GRAPH_RUNS)
+    pairs = device.clocks.times([graph for _ in range(_SAMPLES // 3) for graph in (alone, both)])
+    return statistics.median(b - a for a, b in zip(pairs[::2], pairs[1::2], strict=True)) / _GRAPH_RUNS
+
+
+def _warm_by_graph(device: CudaDevice, program: Program) -> float:
+    return statistics.median(Pair(device, [program.submit], 10 * _GRAPH_RUNS).sample(_SAMPLES // 3))
