@@ -62,6 +62,10 @@ db_option = click.option(
 device_option = click.option(
     "--device", default="auto", show_default=True, metavar="auto|cuda|cuda:N|cpu", help="Where to run."
 )
+columns_option = click.option(
+    "--columns", callback=_words, metavar="NAME,…",
+    help="Further columns, by the names of kbench export: compile_s, binary_bytes, memory_bytes, items_per_s, …",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 _SELECTION = (
     kernels_option,

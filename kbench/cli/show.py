@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kbench.cli import console
-from kbench.cli.options import json_option
+from kbench.cli.options import columns_option, json_option
 from kbench.cli.results import reads
 
 if TYPE_CHECKING:
@@ -19,19 +19,23 @@ if TYPE_CHECKING:
 @click.command("show")
 @click.argument("configs", nargs=-1, metavar="[CONFIG|KEY]…")
 @reads
+@columns_option
 @json_option
-def command(rows: list[Stored], notes: dict[str, KernelNote], as_json: bool, **_: Any) -> None:
+def command(
+    rows: list[Stored], notes: dict[str, KernelNote], columns: tuple[str, ...], as_json: bool, **_: Any
+) -> None:
     """The newest result of each configuration on each device: all, or those named by id or key, or those filtered.
 
     \b
     Example:
       kbench show --kernel copy --dtype float16
       kbench show 3f2a91c0 --json
+      kbench show --columns items_per_s,compile_s,memory_bytes
     """
     if as_json:
         console.json([described(row) for row in rows])
     else:
-        print_tables(rows, notes)
+        print_tables(rows, notes, columns)
 
 
 def described(row: Stored) -> dict[str, Any]:
@@ -41,16 +45,18 @@ def described(row: Stored) -> dict[str, Any]:
     return {**flat(row), "result": row.result}
 
 
-def print_tables(rows: Sequence[Stored], notes: Mapping[str, KernelNote]) -> None:
-    """One table a problem on a terminal, then the size curves; one for all of them in a pipe."""
-    from kbench.reading import size_curves
+def print_tables(rows: Sequence[Stored], notes: Mapping[str, KernelNote], columns: Sequence[str] = ()) -> None:
+    """One table a problem on a terminal, then the size curves; one for all of them in a pipe. columns: further ones, by
+    the names of an export. Raises UsageError for one that does not exist."""
+    from kbench.reading import asked, size_curves
     from kbench.reading.table import tables
     from kbench.reading.terminal import renderables, tsv
 
-    found = tables(rows, notes)
+    names = asked.checked(columns, asked.of_rows(rows))
+    found = asked.with_columns(tables(rows, notes), names)
     curves = size_curves.size_curves([table.problem for table in found.tables])
     if not sys.stdout.isatty():
-        console.out("\n".join([tsv(found).rstrip("\n"), *size_curves.lines(curves)]))
+        console.out("\n".join([tsv(found, names).rstrip("\n"), *size_curves.lines(curves)]))
         return
     from rich.console import Console
 

@@ -12,7 +12,7 @@ import click
 
 from kbench.cli import console
 from kbench.cli.chosen import Chosen
-from kbench.cli.options import db_option, device_option, json_option, measures, selects
+from kbench.cli.options import columns_option, db_option, device_option, json_option, measures, selects
 from kbench.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ FAILED = 3
 @device_option
 @db_option
 @click.option("--fresh", is_flag=True, help="Measure again what the store already holds.")
+@columns_option
 @json_option
-def command(chosen: Chosen, device: str, db: Path, fresh: bool, as_json: bool) -> int:
+def command(chosen: Chosen, device: str, db: Path, fresh: bool, columns: tuple[str, ...], as_json: bool) -> int:
     """Compile, check and time every configuration of a selection.
 
     Results are kept one by one: the same command again measures only what is missing or has changed.
@@ -44,9 +45,12 @@ def command(chosen: Chosen, device: str, db: Path, fresh: bool, as_json: bool) -
       kbench sweep --path my-kernels --device cpu
     """
     from kbench.experiment.sweep import Sweep
+    from kbench.reading import asked
     from kbench.record.store import Store
 
     choice, plan, broken = chosen.start(device)
+    if columns:
+        columns = asked.checked(columns, asked.of_plan(plan))  # before anything is measured
     with Store.open(db) as store, Progress("sweep", len(plan.configs)) as progress:
         done = None if fresh else (lambda info: store.done(info.uid, info.driver))
         sweep = Sweep(plan, choice.name, done=done, note=progress.note)
@@ -61,7 +65,7 @@ def command(chosen: Chosen, device: str, db: Path, fresh: bool, as_json: bool) -
                 progress.note(f"kbench: {session.kept} results kept in {db}")
             raise
         rows, notes = session.rows(), store.notes()
-    return max(_finish(rows, notes, db, as_json), FAILED if broken else 0)
+    return max(_finish(rows, notes, db, columns, as_json), FAILED if broken else 0)
 
 
 class _Session:
@@ -135,14 +139,16 @@ def _notes(plan: Plan) -> dict[str, KernelNote]:
     }
 
 
-def _finish(rows: Sequence[Stored], notes: dict[str, KernelNote], db: Path, as_json: bool) -> int:
+def _finish(
+    rows: Sequence[Stored], notes: dict[str, KernelNote], db: Path, columns: tuple[str, ...], as_json: bool
+) -> int:
     from kbench.cli.show import described, print_tables
     from kbench.experiment.result import FAILURES
 
     if as_json:
         console.json([described(row) for row in rows])
     else:
-        print_tables(rows, notes)
+        print_tables(rows, notes, columns)
     sys.stdout.flush()
     count = Counter(row.result.status for row in rows)
     console.say(f"{', '.join(f'{n} {status}' for status, n in count.most_common())}; results in {db}")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kbench.experiment.result import Result
+from kbench.reading.engine import engine
 from kbench.record.store import Stored
 
 FORMATS = ("csv", "jsonl", "json")
@@ -30,7 +31,7 @@ def flat(stored: Stored) -> dict[str, Any]:
         "message": result.message,
     }
     row |= {f"axis.{name}": value for name, value in result.config.axes.items()}
-    row |= _device(result) | _times(result) | _rates(result) | _compiled(result)
+    row |= _device(result) | _times(result) | _rates(result) | _compiled(result) | engine(result)
     row["checked"] = bool(result.checks) and all(check.ok for check in result.checks)
     row["tolerance"] = "; ".join(dict.fromkeys(check.tolerance for check in result.checks)) or None
     return row | {"source": result.source, "wall_s": result.wall_s}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kbench.reading import units
@@ -40,12 +40,13 @@ def renderables(found: Tables) -> list[RenderableType]:
     return parts
 
 
-def tsv(found: Tables) -> str:
-    """One header, then a row a configuration in the order of the tables; SI values under the names of an export."""
+def tsv(found: Tables, asked: Sequence[str] = ()) -> str:
+    """One header, then a row a configuration in the order of the tables; SI values under the names of an export.
+    asked: further columns."""
     rows = [flat(row.stored) for table in found.tables for row in table.rows]
     rows += [flat(row) for table in found.tables for row in table.problem.skipped]
     axes = [name for name in columns(rows) if name.startswith("axis.")]
-    names = ("device", "kernel", *axes, *_PIPED)
+    names = list(dict.fromkeys(("device", "kernel", *axes, *_PIPED, *asked)))
     lines = ["\t".join(name.removeprefix("axis.") for name in names)]
     lines += ["\t".join(_plain(row.get(name)) for name in names) for row in rows]
     if found.skipped:
