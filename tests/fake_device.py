@@ -6,7 +6,8 @@ Its log shows in which order it was used. A worker opens it by name: "fake_devic
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,19 @@ INFO = DeviceInfo(kind="fake", name="fake", label="fake device", uid="FAKE-1", a
 
 
 class FakeDevice:
-    """times: the seconds that samples take, one after another. submit: of those, what submission takes."""
+    """times: the seconds that samples take, one after another. A function with an attribute `seconds` takes that long
+    instead, times 1 + `drift` of the device's own time so far (which passes with its samples), with a relative normal
+    `noise`, in whole steps of `tick_s`. weather: what its telemetry reads, one after another."""
 
-    def __init__(self, times: Iterable[float] = (), info: DeviceInfo = INFO) -> None:
+    def __init__(
+        self, times: Iterable[float] = (), info: DeviceInfo = INFO, *, noise: float = 0.0, tick_s: float = 0.0,
+        drift: Callable[[float], float] = lambda now_s: 0.0, seed: int = 1,
+    ) -> None:  # fmt: skip
         self.info = info
+        self.now_s = 0.0
+        self.taken: Counter[str] = Counter()
+        self._noise, self._tick_s, self._drift = noise, tick_s, drift
+        self._random = np.random.default_rng(seed)
         self.xp = np
         self.log: list[str] = []
         self.weather: Iterator[Telemetry] = iter(())
@@ -36,6 +46,16 @@ class FakeDevice:
     def bind(self, op: Op, binaries: Sequence[Binary | None], shared: Any = None, **options: Any) -> FakeBound:
         self.log.append(" ".join(["bind", *map(str, options.values())]))
         return FakeBound(self, op)
+
+    def script(self, name: str, seconds: float, count: int) -> tuple[float, ...]:
+        self.taken[name] += count
+        noise = self._random.standard_normal(count) * self._noise
+        found = []
+        for each in noise.tolist():
+            time_s = seconds * (1 + self._drift(self.now_s)) * (1 + each)
+            self.now_s += time_s
+            found.append(round(time_s / self._tick_s) * self._tick_s if self._tick_s else time_s)
+        return tuple(found)
 
     def pool(self) -> MemoryPool[Any]:
         return MemoryPool()
@@ -95,7 +115,11 @@ class FakeBound:
         self.device.log.append(f"sample {count}")
         for _ in range(count):
             self._launch()
-        times = tuple(itertools.islice(self.device.times, count))
+        function = getattr(self.op.steps[0], "function", None)
+        if hasattr(function, "seconds"):
+            times = self.device.script(getattr(function, "name", ""), function.seconds, count)
+        else:
+            times = tuple(itertools.islice(self.device.times, count))
         return Batch(clock, cache, times, tuple(t / 10 for t in times), 1e-7, "scripted")
 
     def clock(self, asked: str, cache: str = "cold") -> tuple[str, str]:
@@ -114,6 +138,14 @@ class FakeBound:
 
     def close(self) -> None:
         self.device.log.append("close")
+
+
+def scripted_quiet() -> FakeDevice:
+    return FakeDevice(noise=0.003, tick_s=32e-9)
+
+
+def scripted_noisy() -> FakeDevice:
+    return FakeDevice(noise=0.05, tick_s=32e-9)
 
 
 def unusable() -> FakeDevice:

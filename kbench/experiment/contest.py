@@ -16,11 +16,16 @@ from kbench.experiment.duel import Duel
 from kbench.experiment.entrant import Entrant
 from kbench.experiment.result import Standing
 from kbench.experiment.standing import SAME, TIE, by_intervals
+from kbench.experiment.stats import Center
 from kbench.experiment.verdict import Verdict
 from kbench.intent.method import Method
 
 MARGIN = 0.10
 """Whoever's interval lies beyond the best's by more than this stops sampling once it has its least number."""
+
+LOOKS = (Entrant.look, Entrant.first_look)
+"""At all samples, and at those of the first rounds: who needed more than another took some of them later, when the
+device may have drifted."""
 
 Turn = Callable[[Entrant, str], None]
 
@@ -58,6 +63,7 @@ class Contest:
         self.current = self.field[0]
         self._method, self._turn, self._cold_start, self._name = method, turn, cold_start, name
         self._random = random.Random(seed)
+        self._best: list[Center] = []
         all_baselines = all(e.baseline for e in field)
         self._rivals = [e for e in self.field if all_baselines or not e.baseline]
 
@@ -89,8 +95,8 @@ class Contest:
                 entrant.take_turn()
             if sampling[0].rounds % 2 == 0:
                 order = []
-            best = self._best()
-            leaving = [e for e in sampling if e.done or self._hopeless(e, best)]
+            self._compare()
+            leaving = [e for e in sampling if e.done or self._hopeless(e)]
             sampling = [e for e in sampling if e not in leaving]
             yield from leaving
 
@@ -98,41 +104,48 @@ class Contest:
         self.current = entrant
         self._turn(entrant, phase)
 
-    def _best(self) -> Entrant | None:
-        """The best of those that have their least number of samples."""
+    def _compare(self) -> None:
+        """Find the best of those that have their least number of samples, by each way of looking at them."""
         ready = [e for e in self._rivals if e.enough and e.samples]
-        return min(ready, key=lambda e: e.look().value, default=None)
+        self._best = [min((look(e) for e in ready), key=lambda c: c.value) for look in LOOKS] if ready else []
 
-    def _hopeless(self, entrant: Entrant, best: Entrant | None) -> bool:
-        if best is None or entrant not in self._rivals or not (entrant.enough and entrant.samples):
+    def _hopeless(self, entrant: Entrant) -> bool:
+        if not self._best or entrant not in self._rivals or not (entrant.enough and entrant.samples):
             return False
-        entrant.stopped = entrant.look().low > best.look().high * (1 + MARGIN)
+        entrant.stopped = entrant.look().low > self._best[0].high * (1 + MARGIN)
         return entrant.stopped
 
     def _standing_so_far(self, entrant: Entrant) -> Standing | None:
         """Of one that is certainly not the best; None for all that may be, and for a baseline."""
-        best = self._best()
-        if entrant not in self._rivals or not entrant.samples or best in (None, entrant):
+        if not self._best or entrant not in self._rivals or not entrant.samples or self._maybe_best(entrant):
             return None
-        assert best is not None
-        if self._close(entrant, best):
-            return None
-        return self._signed(by_intervals(entrant.look(), best.look(), "stopped" if entrant.stopped else "behind"))
+        return self._signed(by_intervals(entrant.look(), self._best[0], "stopped" if entrant.stopped else "behind"))
 
     def _last_standings(self, held: Sequence[Entrant]) -> Iterator[Stands]:
         if not held:
             return
-        ranked = sorted(held, key=lambda e: e.look().value)
-        leaders = [e for e in ranked if self._close(e, ranked[0])]
+        self._compare()
+        ranked = sorted(held, key=self._behind)
+        leaders = [e for e in ranked if self._maybe_best(e)] or ranked[:1]
         found = Duel(leaders, self._method, self._take_turn, self._random).standings()
         best = next(e for e in leaders if found[e.name].place == "best")
         for entrant in ranked:
             yield Stands(entrant, self._signed(found.get(entrant.name) or by_intervals(entrant.look(), best.look())))
 
-    def _close(self, entrant: Entrant, best: Entrant) -> bool:
-        """Whether it may be the best, or tied with it."""
-        mine, its = entrant.look(), best.look()
-        return mine.low <= its.high * (1 + SAME) or mine.value <= its.value * (1 + TIE)
+    def _maybe_best(self, entrant: Entrant) -> bool:
+        """Or tied with the best, for all that the samples say."""
+        return any(
+            mine.low <= best.high * (1 + SAME) or mine.value <= best.value * (1 + TIE)
+            for mine, best in self._looks(entrant)
+        )
+
+    def _behind(self, entrant: Entrant) -> float:
+        return min((mine.value / best.value for mine, best in self._looks(entrant)), default=1.0)
+
+    def _looks(self, entrant: Entrant) -> Iterator[tuple[Center, Center]]:
+        """Its centre beside the best one, by each way of looking. Whichever speaks for it is believed."""
+        for look, best in zip(LOOKS, self._best, strict=False):
+            yield look(entrant), best
 
     def _signed(self, standing: Standing) -> Standing:
         return msgspec.structs.replace(standing, contest=self._name, among=len(self._rivals))

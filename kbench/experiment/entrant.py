@@ -59,6 +59,7 @@ class Entrant:
         self._throttled = self._arrived = False
         self.a_sample_s = self._wall_s = self._sampled_s = 0.0
         self._looked: tuple[int, Center] | None = None
+        self._first: tuple[int, Center] | None = None
 
     # ------------------------------------------------------------ checks
     def check(self) -> Verdict:
@@ -120,6 +121,13 @@ class Entrant:
         if self._looked is None or self._looked[0] != len(self.samples):
             self._looked = len(self.samples), interval(self.samples, self._correction)
         return self._looked[1]
+
+    def first_look(self) -> Center:
+        """Of its first few rounds alone: all have these, taken at the same time, whatever drifts later."""
+        first = self.samples[: max(self._method.samples_min - 1, 1)]
+        if self._first is None or self._first[0] != len(first):
+            self._first = len(first), interval(first, self._correction)
+        return self._first[1]
 
     def trial(self, count: int) -> float:
         """The mean of a few more samples, for a comparison: they are no part of its measurement."""
