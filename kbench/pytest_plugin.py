@@ -84,8 +84,7 @@ class KernelBenchmark:
             pytest.skip(f"{result.config.id}: {result.message}")
         if result.status != "ok" or measured is None:
             pytest.fail(f"{result.status}: {result.config.id}: {result.message}", pytrace=False)
-        added = getattr(measured, "correction_s", 0.0)
-        self._file([sample - added for sample in measured.samples_s], rows.to_dicts()[0])
+        self._file([sample - measured.correction_s for sample in measured.samples_s], rows.to_dicts()[0])
         return result
 
     def callable(self, fn: Callable[..., Any], *args: Any, **options: Any) -> Timing:
@@ -94,7 +93,8 @@ class KernelBenchmark:
 
         timing = measure(fn, *args, **{"device": self.device, **options})
         known = {"time_s": timing.center_s, "clock": timing.clock, "cache": timing.cache, "floor_s": timing.floor_s}
-        self._file(timing.samples, {**known, "clock_note": timing.note, "gbps": timing.gbps})
+        samples = [sample - timing.correction_s for sample in timing.samples]
+        self._file(samples, {**known, "clock_note": timing.note, "gbps": timing.gbps})
         return timing
 
     def _file(self, samples: Sequence[float], info: dict[str, Any]) -> None:

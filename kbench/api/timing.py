@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from kbench.api.settings import method_of
 from kbench.errors import DeviceError
-from kbench.experiment.stats import center, half_width
+from kbench.experiment.stats import half_width, interval
 from kbench.intent.method import Method
 from kbench.machine.choose import Choice, choose
 from kbench.machine.device import Batch
@@ -29,7 +29,8 @@ class Timing:
 
     center_s: the robust centre of the samples (Hodges-Lehmann), the clock's calibrated addition taken off. interval:
     the centre's 95 % interval. samples: every sample as the clock gave it, none dropped. floor_s: what the clock reads
-    for no work. note: why this clock, and anything a reader must know. nbytes: as given to `measure`.
+    for no work. correction_s: what it adds to every sample; left_s: what may be left of that. note: why this clock, and
+    anything a reader must know. nbytes: as given to `measure`.
     """
 
     center_s: float
@@ -38,6 +39,8 @@ class Timing:
     clock: str
     cache: str
     floor_s: float
+    correction_s: float = 0.0
+    left_s: float = 0.0
     note: str = ""
     nbytes: int | None = None
 
@@ -125,7 +128,8 @@ def _batches(bound: Timed, method: Method, clock: str, cache: str) -> list[Batch
         wall_s = time.perf_counter() - begin
         per_sample = wall_s / len(samples)
         enough = len(samples) >= method.samples_min
-        if enough and (sum(samples) >= method.max_time_s or half_width(samples) <= method.precision):
+        precise = half_width(samples, batches[-1].correction_s) <= method.precision
+        if enough and (precise or sum(samples) >= method.max_time_s):
             break
         if wall_s > PATIENCE * method.timeout_s:
             break
@@ -148,11 +152,9 @@ def _warm_up(bound: Timed, method: Method, clock: str, cache: str) -> float:
 def _timing(batches: list[Batch], notes: list[str], nbytes: int | None) -> Timing:
     samples = tuple(s for batch in batches for s in batch.elapsed_s)
     last = batches[-1]
-    corrected = [s - batch.correction_s for batch in batches for s in batch.elapsed_s]
-    found = center(corrected)
-    half = max((found.high - found.low) / 2, half_width(corrected) * found.value if len(corrected) >= 6 else 0.0)
+    found = interval(samples, last.correction_s)
     told = dict.fromkeys(note for note in [*notes, *(batch.note for batch in batches)] if note)
     return Timing(
-        found.value, (found.value - half, found.value + half), samples, last.clock, last.cache, last.floor_s,
-        "; ".join(told), nbytes,
+        found.value, (found.low, found.high), samples, last.clock, last.cache, last.floor_s, last.correction_s,
+        last.left_s, "; ".join(told), nbytes,
     )  # fmt: skip

@@ -76,8 +76,10 @@ _SELECTION = (
     click.option("--block-size", metavar="N,…", help="Threads in a block: short for --axis threads=…"),
     click.option("--dtype", metavar="TYPE,…", help="Data types: short for --axis dtype=…"),
     click.option("--variant", metavar="NAME,…", help="Variants: short for --axis variant=…"),
-    click.option("--cache", callback=_words, metavar="STATE,…", help="Cache states to measure in: cold, warm."),
-    click.option("--clock", callback=_words, metavar="NAME,…", help="Clocks to measure with. [default: auto]"),
+    click.option("--cache", callback=_words, metavar="STATE,…",
+                 help="Cache states to measure in: cold, warm, sustained. [default: cold]"),
+    click.option("--clock", callback=_words, metavar="NAME,…",
+                 help="Clocks to measure with: cupti, events, graph, host. [default: auto]"),
 )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from kbench.errors import KbenchError, SpecError, UsageError, did_you_mean
 from kbench.intent.spec import Kernel
 
-
 LOADING = "kbench_spec_"
 """The names of modules that are spec files being loaded begin with this."""
 

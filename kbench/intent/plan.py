@@ -61,8 +61,8 @@ class Plan:
     title: str = ""
 
 
-CACHES = ("cold", "warm")
-CLOCKS = ("auto", "events", "host")
+CACHES = ("cold", "warm", "sustained")
+CLOCKS = ("auto", "cupti", "events", "graph", "host")
 
 
 def select(

@@ -109,4 +109,6 @@ def test_the_clock_s_addition_is_taken_off_the_centre_and_not_off_the_samples() 
     timing = _timing(batches, ["why", ""], None)
     assert timing.center_s == pytest.approx(2e-6)
     assert set(timing.samples) == {5e-6}
+    assert timing.correction_s == 3e-6
+    assert timing.interval[0] <= timing.center_s <= timing.interval[1]
     assert timing.note == "why"

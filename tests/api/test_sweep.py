@@ -10,9 +10,11 @@ import pytest
 from commandline import FAULTS, ROOT, environment
 
 import kbench
+from kbench.api.settings import method_of
 from kbench.errors import SpecError, UsageError
 from kbench.experiment.result import Result
 from kbench.intent.discover import load
+from kbench.intent.method import PRESETS, Method
 from kbench.record.store import Store
 
 FEW = {"samples": 6, "max_time_s": 0.01}
@@ -102,6 +104,8 @@ def test_what_it_refuses() -> None:
         kbench.sweep("copy", device="cpu", precison=0.1)
     with pytest.raises(UsageError, match="between 0 and 1"):
         kbench.sweep("copy", device="cpu", precision=5.0)
+    with pytest.raises(UsageError, match="did you mean fast"):
+        kbench.sweep("copy", device="cpu", preset="fas")
     with pytest.raises(UsageError, match="no axis 'nbyte'"):
         kbench.sweep("copy", axes={"nbyte": 1}, device="cpu")
     with pytest.raises(UsageError, match="no such spec file"):
@@ -135,3 +139,11 @@ def test_importing_kbench_loads_nothing_of_it() -> None:
     done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True, check=True,
                           cwd=ROOT)  # fmt: skip
     assert done.stdout.strip() == "[]"
+
+
+def test_settings_are_those_of_a_method() -> None:
+    fast = method_of(preset="fast", samples=7)
+    assert (fast.preset, fast.samples_min, fast.samples_max) == ("fast", 7, 7)
+    assert fast.precision == PRESETS["fast"]["precision"]
+    assert method_of(precision=0.1).precision == 0.1
+    assert method_of() == Method()
