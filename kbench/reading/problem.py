@@ -9,6 +9,7 @@ from typing import Any
 from kbench.intent.config import Config, Value, format_value
 from kbench.machine.device import DeviceInfo
 from kbench.reading import units
+from kbench.reading.standings import decided
 from kbench.record.store import KernelNote, Stored
 
 # Configurations further apart than this are never called tied, however wide their intervals are.
@@ -108,7 +109,8 @@ def _problem(group: Sequence[Stored], note: KernelNote) -> Problem:
     rows = tuple(sorted(group, key=_rank))
     timed = [row for row in rows if row.result.status == "ok" and row.result.time_s]
     own = [row for row in timed if not is_baseline(row, timed, note)]
-    best = min(own or timed, key=_time, default=None)
+    fought = decided(own)
+    best = fought[0] if fought else min(own or timed, key=_time, default=None)
     name = _naive_name(rows, tuning, note)
     naive = [row for row in own if row.result.config.axes.get("variant") == name]
     slowest = max(own, key=_time, default=None)
@@ -123,7 +125,7 @@ def _problem(group: Sequence[Stored], note: KernelNote) -> Problem:
         naive=min(naive, key=_time, default=None) if name else slowest,
         naive_name=name or "slowest",
         baseline=min((row for row in timed if row not in own), key=_time, default=None) if own else None,
-        ties=tuple(row for row in own if best and row is not best and _tied(row, best)),
+        ties=fought[1] if fought else tuple(row for row in own if best and row is not best and _tied(row, best)),
     )
 
 

@@ -10,6 +10,7 @@ from kbench.experiment.result import Result
 from kbench.intent.config import format_value
 from kbench.reading import units
 from kbench.reading.problem import Problem, problems
+from kbench.reading.standings import gap
 from kbench.record.store import KernelNote, Stored
 
 OVER = "above its measured roof: this did not all come from DRAM"
@@ -92,7 +93,7 @@ def headline(problem: Problem) -> str:
     text = f"best: {problem.choice(result.config)} ({', '.join(parts)})"
     if not problem.ties:
         return text
-    first = problem.choice(problem.ties[0].result.config)
+    first = " ".join(filter(None, [problem.choice(problem.ties[0].result.config), gap(problem.ties[0].result)]))
     others = f" and {len(problem.ties) - 1} more" if len(problem.ties) > 1 else ""
     return f"{text}; tied with {first}{others}"
 
