@@ -94,6 +94,7 @@ class _Session:
                 self._store.finish(run)
         if not self.kept:
             self._tell_resumed()
+            self._store.settle()  # there was nothing left to resume
 
     def _begin(self) -> int:
         from kbench.record.environment import collect

@@ -128,16 +128,23 @@ class Store:
     def done(self, device_uid: str, driver: str | None = None) -> set[tuple[str, str]]:
         """(configuration id, source hash) of what need not run again on this device (and driver, where one is given).
 
-        Judged by the newest row of each configuration and source: a failure that would come back is done, one that may
-        not (TRANSIENT) is not, and neither is a row whose source is unknown.
+        Judged by the newest row of each configuration and source: a failure that would come back is done, and so is one
+        that may not (TRANSIENT) while the run that met it was killed and is still to be resumed; once a later run has
+        ended in order, it is tried again. A row whose source is unknown is never done.
         """
         query = """
-            SELECT config, source, status FROM results WHERE id IN
+            SELECT config, source, status, run > (SELECT coalesce(max(id), 0) FROM runs WHERE finished IS NOT NULL)
+            FROM results WHERE id IN
                 (SELECT max(id) FROM results WHERE device_uid = ? AND (? IS NULL OR driver = ?) GROUP BY config, source)
         """
         with translated(self.path):
             rows = self._connection.execute(query, (device_uid, driver, driver)).fetchall()
-        return {(config, source) for config, source, status in rows if source and status not in TRANSIENT}
+        return {(name, source) for name, source, status, open in rows if source and (open or status not in TRANSIENT)}
+
+    def settle(self) -> None:
+        """Runs that were killed are not to be resumed any more."""
+        with translated(self.path):
+            self._connection.execute("UPDATE runs SET finished = started WHERE finished IS NULL")
 
     def runs(self) -> list[Run]:
         """All invocations, oldest first."""

@@ -129,6 +129,8 @@ def test_done_is_what_would_end_the_same_way_again(tmp_path: Path, status: str) 
         run = store.begin(collect())
         store.add(run, synthetic.Model().bad(point, status, ""))
         expected = {(point.id, synthetic.source(point))}
+        assert store.done(synthetic.GPU.uid) == expected, "the run may have been killed, and is being resumed"
+        store.finish(run)
         if status in ("crashed", "timed_out", "out_of_memory"):
             expected = set()
         assert store.done(synthetic.GPU.uid) == expected
@@ -143,6 +145,8 @@ def test_done_judges_by_the_newest_row_and_needs_a_source(tmp_path: Path) -> Non
         run = store.begin(collect())
         store.add(run, model.bad(point, "skipped", ""))
         store.add(run, model.bad(point, "crashed", ""))
+        assert len(store.done(synthetic.GPU.uid)) == 1
+        store.settle()
         assert store.done(synthetic.GPU.uid) == set()
         store.add(run, msgspec.structs.replace(model.bad(synthetic.config("fma", n=1), "spec_failed", ""), source=""))
         assert store.done(synthetic.GPU.uid) == set()
