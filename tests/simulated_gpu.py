@@ -39,8 +39,9 @@ class Stream:
 
         def launch(stream: Any) -> None:
             gpu.now += 5e-6  # what starting a graph costs; in both of a pair
+            gpu.calls += 1
             for name, seconds in items:
-                gpu.enqueue(name, seconds)
+                gpu.run(name, seconds)
 
         return types.SimpleNamespace(upload=lambda stream: None, launch=launch)
 
@@ -53,6 +54,8 @@ class SimulatedGpu:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1.0
         self.trace: list[tuple[str, float, float]] = []
+        self.correlations: list[int] = []  # of each entry of the trace: the nodes of a graph share one
+        self.calls = 0
         self.captured: list[Item] | None = None
         self.stamps: dict[int, float] = {}
         self.syncs = 0
@@ -69,9 +72,14 @@ class SimulatedGpu:
         if self.captured is not None:
             self.captured.append((name, seconds))
             return
+        self.calls += 1
+        self.run(name, seconds)
+
+    def run(self, name: str, seconds: float) -> None:
         start = self.now + GAP_S
         self.now = start + seconds
         self.trace.append((name, start, self.now))
+        self.correlations.append(self.calls)
 
     def program(self, name: str, seconds: float, **more: Any) -> Program:
         return Program(1, "", [lambda: self.enqueue(name, seconds)], **more)
@@ -146,7 +154,9 @@ class SimulatedCupti:
 
         found = [
             Record(number, name, round(start * 1e9), round(end * 1e9))
-            for number, (name, start, end) in enumerate(self.gpu.trace[self._from :], 1)
+            for number, (name, start, end) in zip(
+                self.gpu.correlations[self._from :], self.gpu.trace[self._from :], strict=True
+            )
         ]
         np.random.default_rng(1).shuffle(found)  # type: ignore[arg-type]  # buffers come in any order
         return in_order(self.lose([Record(*map(_plain, record)) for record in found]), self.dropped)

@@ -16,7 +16,20 @@ import click
 from kbench.errors import KbenchError, did_you_mean
 
 INTERRUPTED = 130
-VERBS = ("list", "plan", "doctor", "roof", "compile", "verify", "sweep", "show", "report", "export", "new")
+VERBS = (
+    "list",
+    "plan",
+    "doctor",
+    "roof",
+    "validate-clock",
+    "compile",
+    "verify",
+    "sweep",
+    "show",
+    "report",
+    "export",
+    "new",
+)
 
 
 class Verbs(click.Group):
@@ -28,7 +41,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command = importlib.import_module(f"kbench.cli.{cmd_name}").command
+        command = importlib.import_module(f"kbench.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

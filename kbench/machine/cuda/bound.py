@@ -138,6 +138,15 @@ class CudaBound:
     def memory_bytes(self) -> int | None:
         return sum(base.nbytes for base in self._layout.bases if not base.host)
 
+    @property
+    def program(self) -> Program:
+        return self._program
+
+    @property
+    def subject(self) -> Subject:
+        """What the clocks time."""
+        return self._subject
+
     def occupancy(self) -> float | None:
         launch, limit = self._first_launch(), self._device.info.max_threads_per_sm
         if launch is None or not limit:

@@ -69,7 +69,7 @@ def calibrate(device: CudaDevice, cold: bool) -> Calibration:
     device.synchronize()
     by_graph = bool(device.clocks.cupti.missing)
     if by_graph:
-        own = [(_cold_by_graph if cold else _warm_by_graph)(device, program) for program in programs]
+        own = [(cold_by_graph if cold else _warm_by_graph)(device, program) for program in programs]
     else:
         own = [statistics.median(device.clocks.traced(program, _SAMPLES, cold)) for program in programs]
         device.clocks.cupti.stop()
@@ -89,7 +89,8 @@ def _store(device: CudaDevice, address: int, nbytes: int) -> Program:
     return Program(1, "", (launch,), bytes_written=nbytes)
 
 
-def _cold_by_graph(device: CudaDevice, program: Program) -> float:
+def cold_by_graph(device: CudaDevice, program: Program) -> float:
+    """Seconds of a run after a flush, as graphs tell it: (flush and run) minus (flush), with the gap between them."""
     flush: Callable[[], None] = device.flush
     both = Graph(device, [flush, program.submit] * _GRAPH_RUNS)
     alone = Graph(device, [flush] * _GRAPH_RUNS)

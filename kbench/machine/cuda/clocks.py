@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from kbench.errors import UsageError, did_you_mean
 from kbench.machine.cuda import graph, rotation
-from kbench.machine.cuda.calibration import Calibration, calibrate
+from kbench.machine.cuda.calibration import Calibration, calibrate, cold_by_graph
 from kbench.machine.cuda.cupti import Cupti
 from kbench.machine.cuda.events import MANY_ENTRIES, EventClock
 from kbench.machine.cuda.graph import Graph, Pair
@@ -37,8 +37,9 @@ PAIRS = {"cupti": ("cold", "warm", "sustained"), "events": ("cold", "warm"), "gr
 """The cache states of each clock."""
 CACHES = ("cold", "warm", "sustained")
 FLOOR_SAMPLES = 50
-MOST_ROLLED = 512
-"""Runs before the first sample of a batch at most, for sets that are small: each costs the host some microseconds."""
+MOST_ROLLED, MOST_ROLLED_S = 512, 5e-3
+"""Runs before the first sample of a batch at most, and seconds, for sets that are small: to fill L2 takes many."""
+_SHORT_S = 200e-6
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,8 @@ class Subject:
 
     program: Program
     rotate: Callable[[], Rotation] | None = None
+    run_s: float | None = None
+    """About what a run takes; at first with what the host needs to start it."""
     pairs: dict[str, tuple[Any, Pair, int]] = field(default_factory=dict)
 
 
@@ -151,6 +154,23 @@ class Clocks:
             return self.by_cupti.cold(program, count).elapsed_s
         return self.by_cupti.back_to_back([program.submit] * (count + 1), count, program).elapsed_s
 
+    def difference(self, program: Program) -> float:
+        """A cold run as graphs tell it: (flush and run) minus (flush). Raises UsageError where no graph can hold it."""
+        if program.uncapturable:
+            raise UsageError(f"no graph can hold it: {program.uncapturable}")
+        self.quiet()
+        return cold_by_graph(self._device, program)
+
+    def graph_traced(self, subject: Subject, count: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Slopes of the clock graph while CUPTI traces the graphs, and the slopes of what CUPTI sees of them: the same
+        launches by two clocks. On the buffer sets of a rotation where there is one."""
+        cache = "sustained" if subject.rotate else "warm"
+        self._by_graph(subject, 1, cache)
+        _, pair, _ = subject.pairs[cache]
+        self.by_cupti.begin()
+        by_events = pair.sample(count)
+        return by_events, graph.slopes(*self.by_cupti.spans(2 * count + 1), pair.runs)
+
     def times(self, graphs: Sequence[Graph]) -> list[float]:
         """Seconds of each graph, by events around them, launched one after another behind the first, which runs once
         more than it is timed."""
@@ -180,7 +200,8 @@ class Clocks:
     def _rotated(self, subject: Subject, count: int, floor: float) -> Batch:
         assert subject.rotate is not None
         turning = subject.rotate()
-        sets, enough = turning.form.count, min(MOST_ROLLED, self._to_fill_l2(turning))
+        enough = min(MOST_ROLLED, self._to_fill_l2(turning), int(MOST_ROLLED_S / self._about(subject)))
+        sets = turning.form.count
         turning.begin()
         numbers = rotation.order(count + 1, sets, enough)
         timed = self.by_cupti.back_to_back(
@@ -189,6 +210,7 @@ class Clocks:
             subject.program,
         )
         covered = turning.covered(min(len(numbers), sets))
+        subject.run_s = statistics.median(timed.elapsed_s)
         notes = [timed.note, self._uncovered(covered)]
         return Batch("cupti", "sustained", timed.elapsed_s, (), floor, "; ".join(filter(None, notes)), sets=sets,
                      covered_bytes=covered)  # fmt: skip
@@ -208,7 +230,7 @@ class Clocks:
             turning.begin()
         known = subject.pairs.get(cache)
         if known is None or known[0] is not turning:
-            known = (turning, *self._pair(subject.program, turning))
+            known = (turning, *self._pair(subject, turning))
             subject.pairs[cache] = known
         _, pair, covered = known
         sets = turning.form.count if turning else 1
@@ -218,14 +240,23 @@ class Clocks:
         return Batch("graph", cache, pair.sample(count), (), self._floor("graph", "warm"), note, sets=sets,
                      covered_bytes=covered)  # fmt: skip
 
-    def _pair(self, program: Program, turning: Rotation | None) -> tuple[Pair, int]:
+    def _about(self, subject: Subject) -> float:
+        """Seconds that a run takes, on the host's clock until a finer one has told."""
+        if subject.run_s is None:
+            subject.run_s = self._by_host(subject.program, 2, cold=False)[0][-1]
+        return max(subject.run_s, 1e-7)
+
+    def _pair(self, subject: Subject, turning: Rotation | None) -> tuple[Pair, int]:
         """Graphs of a fitting length, and the bytes of the sets that the shorter one runs on."""
-        submits, sets = [program.submit], 1
+        program, about = subject.program, self._about(subject)
+        submits: list[Callable[[], None]] = [program.submit]
+        sets = 1
         if turning is not None:
             sets = turning.form.count
             submits = [partial(turning.submit, number) for number in range(sets - 1, -1, -1)]
-        few = max(1, min(8, graph.MOST_NODES // 2 // max(program.entries, 1)))
-        about = statistics.median(Pair(self._device, submits, few).sample(3))
+        if about < _SHORT_S:
+            few = max(1, min(8, graph.MOST_NODES // 2 // max(program.entries, 1)))
+            about = subject.run_s = statistics.median(Pair(self._device, submits, few).sample(3))
         runs = graph.length(about, program.entries, sets)
         if turning is None:
             return Pair(self._device, submits, runs), 0

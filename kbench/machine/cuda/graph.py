@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kbench.machine.cuda.device import CudaDevice
 
-LEAST_S = 1e-3
-"""What a graph of N runs should take, so that a tick of the stamps is nothing."""
+LEAST_S, MOST_S = 1e-3, 20e-3
+"""What a graph of N runs should take, so that a tick of the stamps is nothing; and at most, to come round all sets."""
 MOST_NODES = 4096
 """Launch entries in a graph of 2 N runs at most: making a graph takes host time for each."""
 
 
 def length(run_s: float, entries: int, sets: int) -> int:
     """N, for runs of about `run_s` seconds and `entries` launch entries each, on so many buffer sets in turn. As long
-    as LEAST_S asks for and long enough to come round once, as far as MOST_NODES allows."""
-    wanted = max(sets, -(-LEAST_S // max(run_s, 1e-9)), 2)
+    as LEAST_S asks for and long enough to come round once, as far as MOST_NODES and MOST_S allow."""
+    run_s = max(run_s, 1e-9)
+    wanted = max(min(sets, MOST_S // run_s), -(-LEAST_S // run_s), 2)
     return int(max(1, min(wanted, MOST_NODES // 2 // max(entries, 1))))
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from itertools import groupby
 from typing import TYPE_CHECKING
 
+from kbench.errors import ClockError
 from kbench.machine.cuda import activity
 from kbench.machine.cuda.activity import Record
 from kbench.machine.cuda.cupti import Cupti
@@ -41,7 +43,7 @@ class TracedClock:
             flush()
             program.submit()
 
-        self._begin()
+        self.begin()
         note = self._rounds([one] * count, program)
         records = self._collected(lambda n: n >= 2 * count)
         return Timed(tuple(map(activity.seconds, activity.between(records, FLUSH, count))), note)
@@ -49,7 +51,7 @@ class TracedClock:
     def back_to_back(self, submits: Sequence[Submit], count: int, program: Program) -> Timed:
         """The last `count` of these runs; the first of them only shows what one consists of."""
         mark = self._device.mark.submit
-        self._begin()
+        self.begin()
         mark()
         submits[0]()
         mark()
@@ -57,7 +59,7 @@ class TracedClock:
         records = self._collected(lambda n: n >= 2 + len(submits))
         return Timed(tuple(map(activity.seconds, activity.after(records, MARK, len(submits) - 1)))[-count:], note)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         self._device.synchronize()
         if not self._cupti.on:
             # The first launch that is traced makes CUPTI allocate memory, which must not happen behind a hold.
@@ -65,6 +67,15 @@ class TracedClock:
             self._device.nothing.submit()
             self._device.synchronize()
         self._cupti.start()
+
+    def spans(self, graphs: int) -> tuple[list[float], list[float]]:
+        """Seconds from the first start to the last end of each of so many graphs, launched since `begin`: a first one,
+        then a shorter and a longer one in turn; both kinds without the first."""
+        records = self._collected(lambda n: n > graphs)
+        found = [activity.seconds(list(run)) for _, run in groupby(records, key=lambda r: r.correlation)]
+        if len(found) != graphs:
+            raise ClockError(f"CUPTI saw {len(found)} of {graphs} graphs")
+        return found[1::2], found[2::2]
 
     def _collected(self, enough: Callable[[int], bool]) -> list[Record]:
         return [record for record in self._cupti.records(enough) if record.name != HOLD]

@@ -62,6 +62,7 @@ def test_cupti_reads_the_kernel_and_nothing_else(traced: SimulatedGpu, cache: st
 def test_cold_runs_are_as_many_as_asked_and_only_the_last_one_waits(traced: SimulatedGpu) -> None:
     traced.clocks.sample(subject(traced), 1, "cupti", "cold")  # the floor comes first
     traced.trace.clear()
+    traced.correlations.clear()
     before = traced.syncs
     traced.clocks.sample(subject(traced), 40, "cupti", "cold")
     assert [name for name, _, _ in traced.trace] == ["kbench_flush", "kernel"] * 40
@@ -108,6 +109,7 @@ def test_another_clock_is_never_traced(traced: SimulatedGpu) -> None:
 def test_sustained_runs_take_turns_and_end_on_the_set_that_is_checked(traced: SimulatedGpu) -> None:
     what, ran = rotating(traced, sets=6, touched=32 * MIB)
     batch = traced.clocks.sample(what, 20, "cupti", "sustained")
+    del ran[:-21]  # how long a run takes is found out first
     assert ran == [n % 6 for n in range(20, -1, -1)]
     assert (batch.sets, batch.covered_bytes, batch.note) == (6, 6 * 32 * MIB, "")
     assert batch.elapsed_s == pytest.approx([KERNEL_S] * 20, abs=2e-9)
@@ -191,8 +193,20 @@ def test_the_length_of_a_graph() -> None:
     assert length(1e-6, 16, 1) == 128
     assert length(126e-6, 1, 1) == 8
     assert length(20e-3, 1, 1) == 2
+    assert length(10e-3, 1, 2048) == 2  # no more than some milliseconds, however many sets there are
+    assert length(99.9e-6, 1, 2048) == 200
     assert slopes([1.0, 1.1], [3.0, 3.5], 4) == pytest.approx((0.5, 0.6))
     assert last("edcba", 7) == list("baedcba")  # type: ignore[arg-type]
+
+
+def test_a_graph_and_what_cupti_sees_of_it_are_the_same_launches(traced: SimulatedGpu) -> None:
+    by_events, seen = traced.clocks.graph_traced(subject(traced), 4)
+    assert by_events == pytest.approx([KERNEL_S + GAP_S] * 4, abs=1e-11)
+    assert seen == pytest.approx([KERNEL_S + GAP_S] * 4, abs=1e-10)
+
+
+def test_a_cold_run_as_the_difference_of_two_graphs(gpu: SimulatedGpu) -> None:
+    assert gpu.clocks.difference(gpu.program("kernel", KERNEL_S)) == pytest.approx(KERNEL_S + GAP_S, abs=1e-11)
 
 
 # ---------------------------------------------------------------- events
