@@ -83,6 +83,8 @@ def _stored(plan: Plan, device: str, note: Any, told: Callable[[Result], None], 
     finally:
         if number is not None:
             store.finish(number)
+    if number is None:
+        store.settle()  # there was nothing left to resume
     assert run.info is not None
     wanted = Filter(kernels=sorted({p.config.kernel for p in plan.configs}), devices=(run.info.uid,))
     return Rows((row for row in store.latest(wanted) if row.result.config.id in short), store.notes())

@@ -18,7 +18,6 @@ from kbench.cli.progress import Progress
 if TYPE_CHECKING:
     from kbench.experiment.result import Result
     from kbench.experiment.sweep import Sweep
-    from kbench.intent.plan import Plan
     from kbench.record.store import KernelNote, Store, Stored
 
 INTERRUPTED = 130
@@ -53,7 +52,7 @@ def command(chosen: Chosen, device: str, db: Path, fresh: bool, columns: tuple[s
         columns = asked.checked(columns, asked.of_plan(plan))  # before anything is measured
     with Store.open(db) as store, Progress("sweep", len(plan.configs)) as progress:
         done = None if fresh else (lambda info: store.done(info.uid, info.driver))
-        sweep = Sweep(plan, choice.name, done=done, note=progress.note)
+        sweep = Sweep(plan, choice.name, done=done, note=progress.note, watch=lambda p, _: progress.show(p.config.id))
         session = _Session(store, sweep, progress)
         try:
             session.run()
@@ -78,6 +77,7 @@ class _Session:
         self._store, self._sweep, self._progress = store, sweep, progress
         self._keys = keys(p.config for p in sweep.plan.configs)
         self._told: set[str] = set()
+        self._best: Result | None = None
 
     def run(self) -> None:
         run: int | None = None
@@ -87,6 +87,7 @@ class _Session:
                     run = self._begin()
                 self._store.add(run, result, self._keys[result.config.id])
                 self.kept += 1
+                self._keep_best(result)
                 self._progress.advance(result.config.id)
                 self._tell(result)
         finally:
@@ -96,11 +97,25 @@ class _Session:
             self._tell_resumed()
             self._store.settle()  # there was nothing left to resume
 
+    def _keep_best(self, result: Result) -> None:
+        """The fastest row of the latest problem."""
+        from kbench.reading import units
+
+        if self._best is None or self._best.config.problem != result.config.problem:
+            self._best, self._progress.best = None, ""
+        if result.time_s and (self._best is None or result.time_s < (self._best.time_s or 0.0)):
+            self._best = result
+            chosen = (
+                f"{name} {result.config.axes[name]}" for name in result.config.tuning if name in result.config.axes
+            )
+            self._progress.best = f"best so far {units.duration(result.time_s)} ({', '.join(chosen)})"
+
     def _begin(self) -> int:
+        from kbench.reading.collected import notes_of
         from kbench.record.environment import collect
 
         self._tell_resumed()
-        return self._store.begin(collect(self._sweep.info), _notes(self._sweep.plan))
+        return self._store.begin(collect(self._sweep.info), notes_of(self._sweep.plan))
 
     def _tell_resumed(self) -> None:
         resumed, total = self._sweep.resumed, len(self._sweep.plan.configs)
@@ -128,16 +143,6 @@ class _Session:
         kernels = sorted({p.config.kernel for p in plan.configs})
         rows = self._store.latest(Filter(kernels=kernels, devices=(info.uid,)))
         return [row for row in rows if row.result.config.id in self._keys]
-
-
-def _notes(plan: Plan) -> dict[str, KernelNote]:
-    from kbench.record.store import KernelNote
-
-    kernels = {p.kernel.name: p.kernel for p in plan.configs}
-    return {
-        name: KernelNote(k.summary, tuple(map(str, k.axes.get("variant", ()))), k.baselines)
-        for name, k in kernels.items()
-    }
 
 
 def _finish(
