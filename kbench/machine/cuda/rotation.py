@@ -26,6 +26,7 @@ L2S = 3
 """How many times the size of L2 a rotation is to cover."""
 SHARE_OF_MEMORY = 8
 """An arena takes at most one 8th of the device's memory."""
+_MOST_PITCH = 2**31 - 1  # what cudaMemcpy2D takes
 _ALIGNMENT = 512  # as the blocks of guarded memory are aligned, so that every set has the same alignment
 
 
@@ -152,6 +153,12 @@ class ArenaSets:
             return
         self._rows = np.ascontiguousarray(np.stack([self.each(operand) for operand in operands], axis=1))
         width = self._rows.shape[1] * 8
+        if self._form.stride > _MOST_PITCH:
+            for number, row in enumerate(self._rows):
+                to = self._first + number * self._form.stride + self._form.offsets[buffer]
+                runtime.memcpyAsync(to, row.ctypes.data, width, runtime.memcpyHostToDevice, stream)
+            runtime.streamSynchronize(stream)
+            return
         runtime.memcpy2DAsync(
             self._first + self._form.offsets[buffer], self._form.stride, self._rows.ctypes.data, width, width,
             self.count, runtime.memcpyHostToDevice, stream,
