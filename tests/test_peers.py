@@ -84,9 +84,19 @@ def test_all_tables_hold_every_harness() -> None:
     texts = tables.compared(everybody, "kbench cupti, cold")
     assert len(texts) == 6
     assert all("64 KiB" in text and "cupyx" in text for text in texts)
+    assert sum("bias" in text for text in texts) == 2
     against_ncu = next(text for text in texts if "against ncu" in text)
     assert "+3.60 (+3.60 … +3.60)" in against_ncu
     assert "-0.95" in against_ncu
+
+
+def test_sustained_is_held_against_sustained() -> None:
+    name = "65536/128/1"
+    everybody = {"kbench cupti, cold": runs({name: 1.4e-6}), "kbench cupti, sustained": runs({name: 1.2e-6}),
+                 "kbench graph, sustained": runs({name: 1.3e-6})}  # fmt: skip
+    (text,) = [text for text in tables.compared(everybody, "kbench cupti, cold") if "bias" in text]
+    assert "against kbench cupti, sustained" in text
+    assert "+0.10 (+0.10 … +0.10)" in text
 
 
 def test_nvbench_beside_kbench() -> None:

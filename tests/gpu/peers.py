@@ -26,7 +26,7 @@ sys.path[:0] = [str(HERE), str(ROOT)]
 from peer import harnesses, tables  # noqa: E402
 from peer.configs import LARGE, SIZES, THREADS, VECS, Asked, Run, run_of  # noqa: E402
 
-KBENCH = ("kbench", "kbench-sustained")
+KBENCH = ("kbench", "kbench-sustained", "kbench-no-cupti")
 PEERS = ("nvbench", "do_bench", "kernel_tuner", "cupyx")
 CUPTI = "kbench cupti, cold"
 CHILD_S = 120.0
@@ -119,7 +119,7 @@ def large(options: argparse.Namespace, asked: Asked) -> str:
     asked = replace(asked, sizes=sizes, threads=(256,), vecs=(4,))
     try:
         (theirs,) = child("nvbench-large", asked)
-        ours = {run.harness: run for run in child("kbench", asked)}
+        ours = {run.harness: run for run in child("kbench", asked, 2 * CHILD_S)}
     except Failed as failure:
         return f"\nNVBench beside kbench on large sizes: {failure}"
     events = ours["kbench events, cold"]

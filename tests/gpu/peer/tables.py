@@ -103,9 +103,11 @@ def compared(runs: Runs, cupti: str) -> list[str]:
         by_size("wall per configuration, ms (start of the process and compiling apart)", runs, milliseconds),
         by_size("centre, µs (mean of the configurations)", runs, microseconds),
     ]
-    for reference in ("ncu", cupti):
-        if reference in runs:
-            found.append(against(reference, runs))
+    cold = {name: each for name, each in runs.items() if "sustained" not in name}
+    back_to_back = {name: each for name, each in runs.items() if "sustained" in name}
+    for reference, alike in (("ncu", cold), (cupti, cold), (cupti.replace("cold", "sustained"), back_to_back)):
+        if reference in alike and len(alike) > 1:
+            found.append(against(reference, alike))
     found.append(by_size("run-to-run CoV of the centre, %: median of the configurations (highest)", runs, cov))
     title = "winners: different ones / processes that have the commonest among their best / processes"
     return [*found, by_size(title, runs, won)]
