@@ -94,8 +94,10 @@ class Chosen:
     def _method(self, base: Method) -> Method:
         import msgspec
 
+        given = dict(self.method)
+        preset = given.pop("preset", "")
         try:
-            return msgspec.structs.replace(base, **self.method)
+            return msgspec.structs.replace(base.of_preset(preset) if preset else base, **given)
         except ValueError as error:
             raise UsageError(str(error)) from error
 

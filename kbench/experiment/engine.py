@@ -5,9 +5,10 @@ The parent process never opens the device.
 
 from __future__ import annotations
 
+import functools
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
@@ -111,7 +112,7 @@ class Engine:
                     else:
                         tasks.append((planned, made))
                 if tasks and mode == "measure" and method.processes > 1:
-                    yield from repeated(self._fresh(tasks, method, mode, info) for _ in range(method.processes))
+                    yield from repeated(functools.partial(self._fresh, tasks, method, mode, info), method.processes)
                 elif tasks:
                     yield from self._group(tasks, method, mode, info)
 
@@ -131,10 +132,13 @@ class Engine:
         baseline = config.axes.get("variant") in kernel.baselines
         return Task(config, str(kernel.spec_path), binaries, planned.traffic, row.source, baseline)
 
-    def _fresh(self, tasks: Tasks, method: Method, mode: Mode, info: DeviceInfo) -> Iterator[Result]:
+    def _fresh(
+        self, tasks: Tasks, method: Method, mode: Mode, info: DeviceInfo, without: Collection[str]
+    ) -> Iterator[Result]:
         """A group in a process of its own."""
         self._drop()
-        yield from self._group(tasks, method, mode, info)
+        left = [(planned, task) for planned, task in tasks if task.config.id not in without]
+        yield from self._group(left, method, mode, info)
 
     def _group(self, tasks: Tasks, method: Method, mode: Mode, info: DeviceInfo) -> Iterator[Result]:
         """Every result of a group, over as many workers as it takes. After a worker's death whoever has no result yet

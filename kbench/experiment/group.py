@@ -55,6 +55,7 @@ class Group:
         self._method, self._mode, self._info, self._watch = method, mode, info, watch
         self._planned = {task.config.id: planned for planned, task in tasks}
         self.pending = {task.config.id: task for _, task in tasks}
+        self._name = uuid.uuid4().hex[:12]
         self._checked: set[str] = set()
         self._held: dict[str, Result] = {}
         self._begin()
@@ -69,7 +70,7 @@ class Group:
         """What is left to do, for a worker that knows nothing of it yet."""
         self._begin()
         tasks = tuple(self.pending[name] for name in self._order)
-        return Job(tasks, self._method, self._mode, uuid.uuid4().hex[:12])
+        return Job(tasks, self._method, self._mode, self._name)
 
     def left_s(self) -> float:
         """Until the one whose turn it is has had its time-out."""

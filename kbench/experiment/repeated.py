@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import msgspec
 
@@ -12,12 +12,16 @@ from kbench.experiment.standing import TIE, by_intervals
 from kbench.experiment.stats import Center, relative, summarise
 
 
-def repeated(runs: Iterable[Iterable[Result]]) -> Iterator[Result]:
-    """One row for each configuration, of all processes. A failure in any of them is the configuration's row."""
+def repeated(run: Callable[[Collection[str]], Iterable[Result]], times: int) -> Iterator[Result]:
+    """One row for each configuration, of several runs: `run` is called with the ids of what need not run again, because
+    it has failed. A failure in any run is the configuration's row."""
     rows: dict[str, list[Result]] = {}
-    for run in runs:
-        for result in run:
+    failed: set[str] = set()
+    for _ in range(times):
+        for result in run(failed.copy()):
             rows.setdefault(result.config.id, []).append(result)
+            if result.measurement is None:
+                failed.add(result.config.id)
     merged = {name: _merged(results) for name, results in rows.items()}
     best = _best(rows, merged)
     for name, result in merged.items():

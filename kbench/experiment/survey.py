@@ -15,7 +15,7 @@ from kbench.intent.method import Method
 from kbench.intent.plan import Planned, Selection, make_plan
 from kbench.machine.device import DeviceInfo
 
-METHOD = Method(samples_max=60, max_time_s=0.02, timeout_s=20.0, max_bytes=2**62)
+METHOD = Method(samples_max=60, max_time_s=0.02, timeout_s=20.0, max_bytes=2**62, duel=False)
 _AXIS = {"read": "read", "mix 2:1": "2to1", "copy": "copy", "mix 1:2": "1to2", "write": "write"}
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"samples_min": 10, "samples_max": 40, "precision": 0.02, "max_time_s": 0.01, "duel": False},
     "rigorous": {"samples_min": 40, "samples_max": 400, "precision": 0.0025, "max_time_s": 0.2, "processes": 5},

@@ -5,7 +5,9 @@ from kbench import Call, Op, Out, kernel
 FAULTS = {3: "wrong", 7: "fault", 12: "segfault", 17: "hangs", 21: "late memory", 24: "raises"}
 
 
-@kernel("nothing.cu", entry="", axes={"i": list(range(100)), "us": 10.0, "part": 0, "faulty": ["no", "yes"]}, tuning=("i",))
+@kernel(
+    "nothing.cu", entry="", axes={"i": list(range(100)), "us": 10.0, "part": 0, "faulty": ["no", "yes"]}, tuning=("i",)
+)
 def scripted(xp, rng, *, i, us, part, faulty):
     """us: time of configuration 0; each further one takes 2 % longer. part: only to make several problems."""
     x = rng.bits(64, "uint32")
