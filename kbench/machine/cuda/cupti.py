@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import os
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,7 @@ from kbench.machine.cuda.activity import Record, in_order
 
 _BUFFER_BYTES = 2**20  # some 4,000 records; CUPTI asks for more buffers as it needs them
 _FORCED = 1  # CUPTI_ACTIVITY_FLAG_FLUSH_FORCED
-_TRIES = 3
+_TRIES, _PATIENCE_S = 20, 1e-3
 _PROFILERS = ("NSYS_PROFILING_SESSION_ID", "NV_NSIGHT_INJECTION_PORT_BASE", "NV_TPS_LAUNCH_TOKEN",
               "CUDA_INJECTION64_PATH", "NV_COMPUTE_PROFILER_PERFWORKS_DIR")  # fmt: skip
 """Environment variables that NVIDIA's profilers set for the programs they start."""
@@ -95,6 +96,7 @@ class Cupti:
             if enough(len(self._collected)):
                 break
             self._api.activity_flush_all(_FORCED)
+            time.sleep(_PATIENCE_S)  # buffers may be handed over by a thread of CUPTI's own
         return in_order(self._collected, self._dropped())
 
     def _dropped(self) -> int:

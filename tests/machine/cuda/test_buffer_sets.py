@@ -52,11 +52,7 @@ def at(address: int, like: np.ndarray) -> np.ndarray:
     return np.frombuffer(ctypes.string_at(address, like.nbytes), like.dtype)
 
 
-class OnDevice(np.ndarray):
-    """An array that layout() takes for one of a GPU: NumPy's own are refused there."""
-
-
-def memory_of(*arrays: Any, pool: CudaPool | None = None, first_is_table: bool = False) -> GuardedMemory:
+def memory_of(*arrays: Any, pool: CudaPool | None = None) -> GuardedMemory:
     given = [a.array if isinstance(a, HostArray) else a for a in arrays]
     op = Op(steps=(Launch(grid=1, block=1, args=arrays),), outputs={"y": (arrays[0], given[0])}, bytes_read=1)
     bases = []
