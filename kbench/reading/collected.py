@@ -75,7 +75,8 @@ class Rows(Sequence[Result]):
         return Rows(filter(fits, self.stored), self.notes)
 
     def best(self, **axes: Value) -> Result:
-        """The fastest row of one problem, baselines left out. axes: which problem, where there are several.
+        """The best row of one problem: the winner of its contest, else the fastest; baselines left out. axes: which
+        problem, where there are several.
 
         Raises UsageError where rows of several problems are left, or none that was timed.
         """

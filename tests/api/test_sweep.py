@@ -41,7 +41,9 @@ def test_the_best_is_of_one_problem_and_no_baseline(rows: kbench.Rows) -> None:
         rows.best()
     best = rows.best(nbytes=4096)
     kernels = [r for r in rows.where(nbytes=4096) if r.config.axes["variant"] != "memcpy"]
-    assert best.time_s == min(r.time_s for r in kernels)
+    assert best in kernels
+    assert best.standing
+    assert best.standing.place == "best"
     with pytest.raises(UsageError, match="did you mean nbytes"):
         rows.best(nbyte=4096)
     with pytest.raises(UsageError, match="there are none"):
