@@ -73,14 +73,22 @@ def _evaluated(name: str, reference: Any, initial: Any) -> Any:
     if not callable(reference):
         return reference
     try:
-        takes_before = "before" in inspect.signature(reference).parameters
-        return reference(before=initial.copy()) if takes_before else reference()
+        return reference(before=initial.copy()) if _takes_before(reference) else reference()
     except (MemoryError, SpecError):
         raise
     except Exception as error:
         code = getattr(reference, "__code__", None)
         where = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
         raise SpecError(f"{where}the reference of output {name!r}: {type(error).__name__}: {error}") from error
+
+
+def works_in_place(out: Out) -> bool:
+    """Whether what must come out depends on what was there before: a second run may then make something else of it."""
+    return callable(out.reference) and _takes_before(out.reference)
+
+
+def _takes_before(reference: Any) -> bool:
+    return "before" in inspect.signature(reference).parameters
 
 
 def compare(name: str, out: Out, got: Any, reference: Reference, xp: Any) -> Check:

@@ -29,7 +29,7 @@ class Duel:
     def __init__(self, leaders: Sequence[Entrant], method: Method, turn: Turn, order: random.Random) -> None:
         self._leaders, self._method, self._turn, self._order = list(leaders), method, turn, order
         self._fielded = self._leaders[:MOST]
-        slowest = max(e.look().value for e in self._fielded)
+        slowest = max(e.a_trial_s for e in self._fielded)
         share = method.max_time_s / (2 * LOOKS[0]) / slowest if slowest > 0 else BATCH
         self._batch = max(1, min(BATCH, int(share)))
         self._times: dict[str, list[float]] = {e.name: [] for e in self._fielded}
@@ -93,4 +93,4 @@ class Duel:
         return msgspec.structs.replace(found, how=f"duel of {2 * min(len(mine), len(its))} pairs")
 
     def _spent_s(self, rounds: int) -> float:
-        return 2 * rounds * self._batch * max(e.look().value for e in self._fielded)
+        return 2 * rounds * self._batch * max(e.a_trial_s for e in self._fielded)

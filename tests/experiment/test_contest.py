@@ -222,11 +222,50 @@ def test_a_kernel_too_slow_for_a_duel_is_judged_by_its_intervals_and_it_says_so(
     assert {s.how for s in found.values()} == {"intervals: a duel would have taken 16 s of each"}
 
 
-def test_with_a_warm_cache_the_first_run_of_each_turn_is_not_counted() -> None:
-    cold, warm = (Run({"a": 1e-5, "b": 1.3e-5}, method=Method(duel=False), cache=c) for c in ("cold", "warm"))
-    for run, leads in ((cold, 1), (warm, 4)):
-        warm_up = sum(1 for phase, name in run.turns if phase == "warm-up") and run.device.taken["b"]
-        assert run.device.taken["b"] == run.n("b") + leads, warm_up
+@pytest.mark.parametrize("cache", ["cold", "warm"])
+def test_the_very_first_run_of_each_is_not_counted(cache: str) -> None:
+    run = Run({"a": 1e-5, "b": 1.3e-5}, method=Method(duel=False), cache=cache)
+    warmed_up = next(name for phase, name in run.turns if phase == "warm-up")
+    assert warmed_up == "a"
+    assert run.device.taken["b"] == run.n("b") + 1
+
+
+def adding(cache: str, wrong_at: int = 10**9) -> Any:
+    """A kernel that adds to what is there, on a device whose samples run it twice unless they are cold."""
+    device = FakeDevice(noise=0.001)
+    y = np.zeros_like(X)
+    runs = [0]
+
+    def add(y: Any, x: Any) -> None:
+        runs[0] += 1
+        y += x if runs[0] < wrong_at else 2 * x
+
+    op = Op(steps=[Call(add, (y, X))], outputs={"y": Out(y, lambda before: before + X, poison=False)})
+    outs: Any = dict(op.outputs)
+    bound: Any = device.bind(op, [None])
+    plain: Callable[..., Any] = bound.sample
+
+    def sample(count: int, **how: Any) -> Any:
+        if cache != "cold":
+            bound._launch()
+        return plain(count, **how)
+
+    bound.sample = sample
+    one = Entrant("a", bound, outs, Problem("p", np), Method(), ("auto", cache))
+    assert one.check().ok
+    (finished, *_) = list(Contest([one], Method(), lambda e, phase: None))
+    return finished, one
+
+
+def test_what_works_in_place_is_checked_by_a_launch_of_its_own_where_a_sample_is_more_than_one() -> None:
+    finished, one = adding("cold")
+    assert finished.verdict.ok
+    assert "in place" not in one.measurement().note
+    finished, one = adding("warm")
+    assert finished.verdict.ok
+    assert "it works in place" in one.measurement().note
+    finished, one = adding("warm", wrong_at=20)
+    assert not finished.verdict.ok
 
 
 HOT = Telemetry(sm_clock_hz=1e9, throttle=("thermal",))
