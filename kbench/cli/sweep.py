@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from kbench.experiment.result import Result
     from kbench.experiment.sweep import Sweep
     from kbench.record.store import KernelNote, Store, Stored
+    from kbench.record.writer import Writer
 
 INTERRUPTED = 130
 FAILED = 3
@@ -73,29 +75,35 @@ class _Session:
     def __init__(self, store: Store, sweep: Sweep, progress: Progress) -> None:
         from kbench.intent.config import keys
 
-        self.kept = 0
+        self._writer: Writer | None = None
         self._store, self._sweep, self._progress = store, sweep, progress
         self._keys = keys(p.config for p in sweep.plan.configs)
         self._told: set[str] = set()
         self._best: Result | None = None
 
     def run(self) -> None:
-        run: int | None = None
-        try:
-            for result in self._sweep:
-                if run is None:
-                    run = self._begin()
-                self._store.add(run, result, self._keys[result.config.id])
-                self.kept += 1
-                self._keep_best(result)
-                self._progress.advance(result.config.id)
-                self._tell(result)
-        finally:
-            if run is not None:
-                self._store.finish(run)
-        if not self.kept:
+        from kbench.record.writer import Writer
+
+        results = iter(self._sweep)
+        first = next(results, None)
+        if first is None:
             self._tell_resumed()
             self._store.settle()  # there was nothing left to resume
+            return
+        run = self._begin()
+        try:
+            with Writer(self._store, run) as self._writer:
+                for result in itertools.chain([first], results):
+                    self._writer.add(result, self._keys[result.config.id])
+                    self._keep_best(result)
+                    self._progress.advance(result.config.id)
+                    self._tell(result)
+        finally:
+            self._store.finish(run)
+
+    @property
+    def kept(self) -> int:
+        return self._writer.kept if self._writer else 0
 
     def _keep_best(self, result: Result) -> None:
         """The fastest row of the latest problem."""
