@@ -50,6 +50,7 @@ class CpuBound:
         self._layout: Layout = layout(op)
         self._pool: MemoryPool[Region] = shared or MemoryPool()
         self._shared, self._taker = shared is not None, self._pool.taker()
+        self._owner = object()  # whose contents are in a slot; not self, which would keep itself alive through it
         self._slots = [self._region(base.nbytes, place) for base in self._layout.bases]
         self._regions = [slot.block for slot in self._slots]
         self._names = names_of(self._layout)
@@ -154,12 +155,12 @@ class CpuBound:
         for slot, base in zip(self._slots, self._layout.bases, strict=True):
             if slot.source != base.address:
                 ctypes.memmove(slot.block.address, base.address, base.nbytes)
-            slot.restored(self, base.address)
+            slot.restored(self._owner, base.address)
         self._fill_tables()
         for name, what in poison.items():
             operand = self._layout.outputs[name]
             _poison(self._view(operand), what)
-            self._slots[operand.base].written(self)
+            self._slots[operand.base].written(self._owner)
 
     def run(self) -> None:
         self._regain()
@@ -169,11 +170,11 @@ class CpuBound:
     def _regain(self) -> None:
         """Initial contents where another Bound of the pool has had the memory since; the steps will write to some."""
         for index, (slot, base) in enumerate(zip(self._slots, self._layout.bases, strict=True)):
-            if not slot.holds(self, base.address):
+            if not slot.holds(self._owner, base.address):
                 ctypes.memmove(slot.block.address, base.address, base.nbytes)
-                slot.restored(self, base.address)
+                slot.restored(self._owner, base.address)
             if index in self._written:
-                slot.written(self)
+                slot.written(self._owner)
         if self._shared:
             self._fill_tables()
 
@@ -215,7 +216,7 @@ class CpuBound:
         for library in self._libraries:
             library.close()
         for slot in self._slots:
-            slot.forget(self)
+            slot.forget(self._owner)
         if not self._shared:
             self._pool.close()
         self._libraries, self._slots, self._regions, self._tables = [], [], [], {}

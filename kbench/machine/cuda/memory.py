@@ -58,6 +58,7 @@ class GuardedMemory:
         self.tables: dict[int, tuple[Operand, ...]] = {}  # what the addresses in a buffer are those of
         self._pool, self._shared, self._taker = pool, shared, pool.taker()
         self._slots: list[Slot[Block]] = []
+        self._owner = object()  # whose contents are in a slot; not self, which would keep itself alive through it
         self._sources: list[tuple[int, Any]] = []  # address of the initial contents, and what keeps them alive
         self._written: set[int] = set()
         try:
@@ -122,21 +123,21 @@ class GuardedMemory:
         """All contents and all guard bands as they were in the beginning."""
         for slot, (source, _) in zip(self._slots, self._sources, strict=True):
             slot.block.fill(source, self._pool.stream)
-            slot.restored(self, source)
+            slot.restored(self._owner, source)
         self._device_guards().fill()
 
     def regain(self) -> None:
         """Before a run, after which it has been written to: put back what another Op of the pool has changed since."""
         for slot, (source, _) in zip(self._slots, self._sources, strict=True):
-            if not slot.holds(self, source):
+            if not slot.holds(self._owner, source):
                 slot.block.fill(source, self._pool.stream)
-                slot.restored(self, source)
+                slot.restored(self._owner, source)
         for index in self._written:
-            self._slots[index].written(self)
+            self._slots[index].written(self._owner)
 
     def wrote(self, buffer: int) -> None:
         """A poisoned buffer no longer holds what another Op could take for its own initial contents."""
-        self._slots[buffer].written(self)
+        self._slots[buffer].written(self._owner)
 
     def damage(self) -> Damage | None:
         """The first buffer, in the order of use, with damaged guard bytes."""
@@ -151,7 +152,7 @@ class GuardedMemory:
 
     def close(self) -> None:
         for slot in self._slots:
-            slot.forget(self)
+            slot.forget(self._owner)
         if not self._shared:
             self._pool.close()
         self._slots, self._sources = [], []

@@ -141,7 +141,7 @@ def _counters() -> Probe:
 
 def _cupti() -> Probe:
     """From CUDA 13 on CUPTI numbers its versions as the toolkit does (130000 and up), before that it counted (28)."""
-    remedy = "pip install cupti-python (optional: the clock that needs it comes in a later version of kbench)"
+    remedy = "pip install 'kbench[cupti]' (for the clock cupti; without it events and graph are taken)"
     library = next(_cupti_libraries(), None)
     if library is None:
         return "CUPTI", "warn", "libcupti is not installed", remedy
@@ -152,6 +152,8 @@ def _cupti() -> Probe:
     words = f"API version {version.value}, {library}"
     if found and found[0].cuda[0] < major:
         return "CUPTI", "warn", f"{words}: newer than the driver's CUDA {found[0].cuda[0]}", remedy
+    if importlib.util.find_spec("cupti") is None:
+        return "CUPTI", "warn", f"{words}, but no cupti-python", remedy
     return "CUPTI", "ok", words, ""
 
 

@@ -203,6 +203,15 @@ def test_ops_that_share_memory_each_find_their_own(gpu: Any) -> None:
     pool.close()
 
 
+def test_a_bound_that_nobody_closes_keeps_no_memory_of_the_pool_alive(gpu: Any) -> None:
+    pool = gpu.pool()
+    bound, _ = bound_on(gpu, pool)
+    bound.run()
+    slots = list(bound._memory._slots)
+    assert not any(slot.owner is bound or slot.owner is bound._memory for slot in slots)
+    assert slots[0].owner is not None
+
+
 def test_clocks_by_name_and_by_themselves(gpu: Any) -> None:
     bound, _ = bound_on(gpu)
     assert bound.clock("auto")[0] == "cupti"
