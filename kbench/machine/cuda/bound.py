@@ -10,7 +10,8 @@ import numpy as np
 from kbench.errors import SpecError
 from kbench.intent.op import Op
 from kbench.machine.binary import Binary
-from kbench.machine.cuda.clocks import Facts, Subject, choose
+from kbench.machine.cuda.choice import Facts, choose
+from kbench.machine.cuda.clocks import Subject
 from kbench.machine.cuda.damage import describe
 from kbench.machine.cuda.faults import faults
 from kbench.machine.cuda.kernel import LoadedKernel

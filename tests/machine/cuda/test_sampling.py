@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kbench.errors import UsageError
-from kbench.machine.cuda.clocks import CACHES, PAIRS, Facts, by_host, choose
+from kbench.machine.cuda.choice import CACHES, PAIRS, Facts, choose
+from kbench.machine.cuda.clocks import by_host
 from kbench.machine.cuda.events import MANY_ENTRIES, queue
 
 
