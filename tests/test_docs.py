@@ -112,23 +112,27 @@ def test_exit_codes_are_those_of_the_errors() -> None:
         assert {int(code) for code in re.findall(r"\b(\d+) ", line)} == codes
 
 
-def test_the_method_s_defaults_are_as_written() -> None:
-    from kbench.intent.method import Method
+def test_the_method_s_defaults_and_presets_are_as_written() -> None:
+    from kbench.intent.method import PRESETS, Method
 
-    method, text = Method(), " ".join((ROOT / "docs" / "measuring.md").read_text().split())
+    method, text = Method(), (ROOT / "docs" / "measuring.md").read_text()
+    columns = [method, *(method.of_preset(name) for name in PRESETS)]
     for words in (
-        f"At least {method.samples_min} samples, at most {method.samples_max}",
-        f"below {method.precision * 100:g} % of the centre",
-        f"or {method.max_time_s * 1000:.0f} ms of samples",
-        f"({method.timeout_s:g} s per configuration",
+        [f"{m.precision * 100:g} %, {m.samples_min}" for m in columns],
+        [f"{m.samples_max}" for m in columns],
+        [f"{m.max_time_s * 1000:g} ms" for m in columns],
+        ["yes" if m.duel else "no" for m in columns],
+        [f"{m.processes}" for m in columns],
+        [f"{m.timeout_s / 5:g} s" for m in columns],
     ):
-        assert words in text
-    helps = CliRunner().invoke(cli, ["sweep", "--help"]).output
+        assert f" | {' | '.join(words)} | " in text
+    assert f"time-out ({method.timeout_s:g} s)" in " ".join(text.split())
+    helps = " ".join(CliRunner().invoke(cli, ["sweep", "--help"]).output.split())
     for words in (
-        f"[default: {method.precision}]",
+        f"[default: {method.precision * 100:g}%]",
+        f"[default: {method.max_time_s * 1000:g}ms]",
         f"[default: {method.timeout_s:g}]",
-        "[default: 64MiB]",
-        "[default: 0.05]",
+        f"[default: {method.max_bytes // 2**20}MiB]",
     ):
-        assert words in " ".join(helps.split())
-    assert (method.max_bytes, method.max_time_s) == (64 * 2**20, 0.05)
+        assert words in helps
+    assert list(PRESETS) == ["fast", "rigorous"]

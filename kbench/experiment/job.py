@@ -47,6 +47,7 @@ class Bench:
         self._problem: Problem | None = None
         self._kernels: dict[tuple[str, str], Kernel] = {}
         self._busy_s = float("-inf")
+        self._fresh = True
 
     def run(self, job: Job) -> None:
         """Run one job; never raises for what a kernel or a spec does. Raises DeviceError for a sanitizer that this
@@ -56,6 +57,7 @@ class Bench:
             self._measure(job, turns)
         else:
             self._verify(job, turns)
+        self._fresh = False
         self._tell(Ended(self.lost))
 
     # ------------------------------------------------------------ measuring
@@ -79,8 +81,8 @@ class Bench:
                 turns.pass_to(at, "check")
                 verdict = member.entrant.check()
             except Exception as error:
-                if isinstance(error, MemoryError) and field.members:
-                    waiting.clear()  # too many at once: no fault of this one, and they get a process of their own
+                if isinstance(error, MemoryError) and (field.members or not self._fresh):
+                    waiting.clear()  # of others, or of an earlier job: no fault of this one, which gets a fresh process
                     self.lost = True
                     return True
                 self._fail(at, task, error, turns)

@@ -154,6 +154,22 @@ def test_out_of_memory_beside_others_is_no_ones_fault() -> None:
     assert told[-1] == Ended(leaving=True)
 
 
+def test_out_of_memory_after_other_jobs_is_tried_again_in_a_fresh_process() -> None:
+    class Full(FakeDevice):
+        def bind(self, op: Any, binaries: Any, shared: Any = None, **options: Any) -> Any:
+            if self.log.count("bind") >= 2:
+                raise MemoryError
+            return super().bind(op, binaries, shared, **options)
+
+    told: list[Reply] = []
+    bench = Bench(Full(noise=0.002), told.append)
+    for plan in (scripted(2), scripted(2, part=1)):
+        tasks = tuple(Task(p.config, str(p.kernel.spec_path), (None,), p.traffic, "s") for p in plan.configs)
+        bench.run(Job(tasks, plan.method, "measure", "c"))
+    assert [r.status for r in results(told)] == ["ok", "ok"]
+    assert told[-1] == Ended(leaving=True)
+
+
 def test_everything_that_was_opened_is_closed_and_each_is_checked_before_anyone_is_timed() -> None:
     device = FakeDevice(noise=0.002)
     found = list(results(bench(device, scripted(6))))

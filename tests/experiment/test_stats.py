@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as oracle
 
-from kbench.experiment.stats import center, half_width, median_rank, summarise
+from kbench.experiment.stats import Z99, center, half_width, interval, median_rank, summarise, tick
 
 samples = st.lists(st.floats(1e-9, 1e3), min_size=1, max_size=60)
 
@@ -113,3 +113,30 @@ def test_too_few_or_broken_samples_are_refused_or_uncertain() -> None:
     assert half_width([1.0] * 5) == math.inf
     s = summarise([2.0, 1.0])
     assert (s.low_s, s.high_s, s.precision) == (1.0, 2.0, None)
+
+
+def test_the_wider_interval_is_the_one_that_a_stricter_test_does_not_reject() -> None:
+    x = np.random.default_rng(5).normal(10, 1, 25)
+    found = center(list(x), Z99)
+    for edge, beyond in ((found.low, -1e-6), (found.high, 1e-6)):
+        p = oracle.wilcoxon(x - (edge + beyond), method="approx").pvalue
+        assert p == pytest.approx(0.01, abs=0.004)
+
+
+@given(samples, st.floats(0, 1e-10))
+def test_a_correction_moves_the_centre_and_both_ends_alike(x: list[float], correction: float) -> None:
+    plain, less = interval(x), interval(x, correction)
+    for before, after in zip(plain, less, strict=True):
+        assert after == pytest.approx(before - correction, rel=1e-9, abs=1e-15)
+    assert less.high - less.low >= 2 * tick(x) / math.sqrt(12 * len(x)) * (1 - 1e-9)
+
+
+def test_the_interval_at_a_hundred_samples_and_at_many_costs_little() -> None:
+    import time
+
+    x = list(np.random.default_rng(6).lognormal(0, 0.1, 200))
+    interval(x)
+    begin = time.perf_counter()
+    for _ in range(20):
+        interval(x)
+    assert (time.perf_counter() - begin) / 20 < 10e-3

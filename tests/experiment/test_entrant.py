@@ -11,7 +11,8 @@ import pytest
 from fake_device import FakeDevice
 
 from kbench.errors import SpecError
-from kbench.experiment.measure import measure
+from kbench.experiment.contest import Contest
+from kbench.experiment.entrant import Entrant
 from kbench.experiment.result import Measurement
 from kbench.experiment.verdict import Problem
 from kbench.intent.method import Method
@@ -31,10 +32,14 @@ def run(
     op = Op(steps=[Call(function, (y, X))], outputs={"y": Out(y, out.pop("reference", X), **out)}, bytes_read=32)
     device = FakeDevice(times)
     bound = device.bind(op, [None])
-    phases: list[str] = []
-    verdict, measurement = measure(
-        bound, {"y": op.outputs["y"]}, Problem("p", np), method or Method(), ("auto", "cold"), phases.append
-    )
+    problem, method = Problem("p", np), method or Method()
+    phases = ["check"]
+    entrant = Entrant("a", bound, {"y": op.outputs["y"]}, problem, method, ("auto", "cold"))
+    verdict = entrant.check()
+    if verdict.ok:
+        (event, *_) = list(Contest([entrant], method, lambda _, phase: phases.append(phase)))
+        verdict = event.verdict
+    measurement = entrant.measurement() if verdict.ok else None
     if measurement:
         assert [name for name, _ in itertools.groupby(phases)] == ["check", "warm-up", "samples", "last sample"]
     return verdict, measurement, device.log
