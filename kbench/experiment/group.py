@@ -16,8 +16,8 @@ from kbench.intent.method import Method
 from kbench.intent.plan import Planned
 from kbench.machine.device import DeviceInfo
 
-SHARE_OF_MEMORY = {"cpu": 0.25}
-"""Of the device's memory, for all that a group holds at once; half of a GPU's."""
+SHARE_OF_MEMORY = {"cuda": 0.7}
+"""Of the device's memory, for all that a group holds at once; a quarter of a computer's, which has others to serve."""
 UNKNOWN_MEMORY = 8 * 2**30
 LARGEST = 512
 """Configurations in a group."""
@@ -32,7 +32,7 @@ def groups(configs: Sequence[Planned], info: DeviceInfo, mode: Mode) -> Iterator
     Each holds its own arrays (those that a spec draws at random are one for all, which is not counted on), and guarded
     copies and references stand beside them once.
     """
-    budget = (info.memory_bytes or UNKNOWN_MEMORY) * SHARE_OF_MEMORY.get(info.kind, 0.5)
+    budget = (info.memory_bytes or UNKNOWN_MEMORY) * SHARE_OF_MEMORY.get(info.kind, 0.25)
     for _, problem in itertools.groupby(configs, key=lambda planned: planned.config.problem):
         group: list[Planned] = []
         held = 0

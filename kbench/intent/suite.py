@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from kbench.errors import SuiteError, UsageError, did_you_mean
-from kbench.intent.method import Method
+from kbench.intent.method import PRESETS, Method
 
 
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,13 +36,21 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load_suite(path: Path) -> Suite:
     """Read a suite. Raises SuiteError with the file and the key that is wrong."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Suite)
+        return msgspec.convert(_with_preset(tomllib.loads(path.read_text(encoding="utf-8"))), Suite)
     except OSError as error:
         raise SuiteError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SuiteError(f"{path}: not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise SuiteError(f"{path}: {str(error).replace('$.', '').replace('`', chr(39))}") from error
+
+
+def _with_preset(table: dict[str, Any]) -> dict[str, Any]:
+    """What a preset stands for, below what the suite says itself."""
+    method = table.get("method")
+    preset = method.get("preset") if isinstance(method, dict) else None
+    known = PRESETS.get(preset) if isinstance(preset, str) else None
+    return {**table, "method": {**known, **method}} if known and method else table
 
 
 def find_suite(name: str, folders: Sequence[Path]) -> Path:

@@ -53,7 +53,7 @@ def test_a_group_is_one_problem_and_fits_into_memory() -> None:
     planned = [replace(p, footprint=10 * MIB) for p in scripted(20, part=[0, 1]).configs]
     planned.sort(key=lambda p: p.config.problem)
     assert sizes(planned, 10_000 * MIB) == [20, 20]
-    assert sizes(planned, 200 * MIB) == [8, 8, 4, 8, 8, 4]
+    assert sizes(planned, 200 * MIB) == [12, 8, 12, 8]
     assert sizes(planned, 200 * MIB, "cpu") == [3] * 6 + [2] + [3] * 6 + [2]
     assert sizes(planned, MIB) == [1] * 40
     assert sizes(planned, 10_000 * MIB, mode="verify") == [1] * 40
