@@ -143,7 +143,9 @@ def compile(request: BuildRequest, folder: Path, key: str) -> Binary:
     cxx, mode = host_compiler(), _mode(request.target)
     started = time.perf_counter()
     more, macros, ignored = _options(request)
-    flags = [*cxx.flags(mode), *more, *_write_sources(request, folder, macros), "-isystem", str(SHIM)]
+    # zig looks into libc++'s folder before an -isystem one, and libc++'s <cassert> would bring the host's assert().
+    shim = ("-I", str(SHIM)) if cxx.zig else ("-isystem", str(SHIM))
+    flags = [*cxx.flags(mode), *more, *_write_sources(request, folder, macros), *shim]
     source, output = folder / "kernel.cpp", folder / ("kernel" if mode in ("asan", "tsan") else "kernel.so")
     if mode in ("asan", "tsan"):
         program = [*(f for f in flags if f != "-fPIC"), "-DKB_JOB"]
