@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ _AXIS = {"read": "read", "mix 2:1": "2to1", "copy": "copy", "mix 1:2": "1to2", "
 
 
 def everything(info: DeviceInfo, cache: str = "cold", clock: str = "auto", max_bytes: int | None = None) -> list[Point]:
-    """All points of a device: every mix and link at every size, and the arithmetic of a GPU."""
+    """All points of a device: every mix and link at every size, and a GPU's arithmetic and L2 (warm, within it)."""
     kinds = ("copy", "h2d", "d2h") if info.kind == "cpu" else (*MIXES, *LINKS)
     points = []
     for kind in kinds:
@@ -28,7 +29,17 @@ def everything(info: DeviceInfo, cache: str = "cold", clock: str = "auto", max_b
         while nbytes <= largest:
             points.append(Point(kind, nbytes, clock, cache))
             nbytes *= 2
-    return points + [Point(kind, 0, clock, cache) for kind in FLOPS if info.kind != "cpu"]
+    if info.kind != "cpu":
+        points += [Point(kind, 0, clock, cache) for kind in FLOPS]
+        points += [Point(kind, nbytes, clock, "warm") for kind in ("read", "copy") for nbytes in _in_l2(info)]
+    return list(dict.fromkeys(points))
+
+
+def _in_l2(info: DeviceInfo) -> list[int]:
+    """Working sets that stay in L2 between launches: the four largest powers of two within three quarters of it, since
+    a part of it may hold other things."""
+    largest = int(math.log2(info.l2_bytes * 3 // 4)) if info.l2_bytes else 0
+    return [2**power for power in range(max(largest - 3, 16), largest + 1)]
 
 
 def measure(engine: Engine, points: Iterable[Point], known: Roofs) -> Iterator[Roof | str]:

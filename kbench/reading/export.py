@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kbench.experiment.result import Result
+from kbench.reading import sectors
 from kbench.record.store import Stored
 
 FORMATS = ("csv", "jsonl", "json")
@@ -16,7 +17,7 @@ FORMATS = ("csv", "jsonl", "json")
 
 def flat(stored: Stored) -> dict[str, Any]:
     """One row as plain values under unit-bearing names; an axis is `axis.NAME`, a rate of items `NAME_per_s`.
-    None where there is no value. of_peak and of_roof are fractions."""
+    None where there is no value. of_peak, of_roof and of_roof_sectors are fractions."""
     result = stored.result
     row: dict[str, Any] = {
         "id": stored.id,
@@ -75,6 +76,7 @@ def _rates(result: Result) -> dict[str, Any]:
         "achieved_bytes_per_s": result.achieved_bytes_per_s,
         "of_peak": result.of_peak,
         "of_roof": result.of_roof,
+        "of_roof_sectors": sectors.of_roof(result),
         "roof_bytes_per_s": roof.value if roof and roof.unit == "B/s" else None,
         "roof_kind": roof.kind if roof else None,
         "roof_nbytes": roof.nbytes if roof else None,
@@ -116,9 +118,14 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return others[:place] + axes + others[place:]
 
 
-def export(stored: Sequence[Stored], form: str) -> str:
-    """The rows as text: "csv" (one header), "jsonl" (one object a line) or "json" (an array). Raises ValueError."""
+def export(stored: Sequence[Stored], form: str, figures: int | None = None) -> str:
+    """The rows as text: "csv" (one header), "jsonl" (one object a line) or "json" (an array). Raises ValueError.
+
+    figures: significant figures of fractional numbers; all of them by default.
+    """
     rows = [flat(row) for row in stored]
+    if figures:
+        rows = [{name: _rounded(value, figures) for name, value in row.items()} for row in rows]
     if form == "csv":
         text = io.StringIO()
         writer = csv.DictWriter(text, columns(rows) or ["config"], restval=None, lineterminator="\n")
@@ -130,6 +137,10 @@ def export(stored: Sequence[Stored], form: str) -> str:
     if form == "json":
         return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
     raise ValueError(f"unknown format {form!r} (known: {', '.join(FORMATS)})")
+
+
+def _rounded(value: Any, figures: int) -> Any:
+    return float(f"{value:.{figures}g}") if isinstance(value, float) else value
 
 
 def frame(stored: Sequence[Stored]) -> Any:

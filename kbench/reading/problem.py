@@ -48,7 +48,7 @@ class Problem:
     @property
     def gain(self) -> float | None:
         """The best row's speed over the naive one's; None where either is missing or there is nothing to compare."""
-        alone = self.naive is self.best and self.naive_name == "slowest"
+        alone = self.naive is self.best and self.naive_name != "naive"
         return None if alone else _gain(self.naive, self.best)
 
     @property
@@ -56,9 +56,19 @@ class Problem:
         return _gain(self.baseline, self.best)
 
     @property
+    def clock(self) -> str:
+        """The clock of the best row, "" without one."""
+        return self.best.result.measurement.clock if self.best and self.best.result.measurement else ""
+
+    @property
+    def clocks(self) -> int:
+        """How many clocks timed its rows: times of two clocks differ by what each has in it."""
+        return len({row.result.measurement.clock for row in self.ok if row.result.measurement})
+
+    @property
     def label(self) -> str:
         """The problem's axes in words: "dtype float16 · n 2²⁰"."""
-        return " · ".join(f"{name} {worded(value)}" for name, value in self.axes.items()) or self.kernel
+        return " · ".join(f"{name} {worded(value, name)}" for name, value in self.axes.items()) or self.kernel
 
     def choice(self, config: Config) -> str:
         """What is being chosen, in words: "uint4 · threads 256"."""
@@ -162,8 +172,10 @@ def _tied(row: Stored, best: Stored) -> bool:
     return overlap and _time(row) <= _time(best) * (1 + TIE)
 
 
-def worded(value: Value) -> str:
+def worded(value: Value, name: str = "") -> str:
     """An axis value for people; Config.id and exports have it in full."""
+    if name.endswith("bytes") and isinstance(value, int):
+        return units.size(value)
     return units.count(value) if isinstance(value, int) and not isinstance(value, bool) else format_value(value)
 
 

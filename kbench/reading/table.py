@@ -8,11 +8,20 @@ from dataclasses import dataclass
 
 from kbench.experiment.result import Result
 from kbench.intent.config import format_value
-from kbench.reading import units
+from kbench.reading import sectors, units
 from kbench.reading.problem import Problem, problems
 from kbench.record.store import KernelNote, Stored
 
-OVER = "above its measured roof: this did not all come from DRAM"
+CLOCKS = (
+    "Two clocks: a time of the host's contains launching and waiting for the GPU, one of its events does not. "
+    "Compare across them with care."
+)
+OVER = "clearly above its measured roof: this did not all come from DRAM"
+OVER_BY = 0.02  # two measurements of one roof differ by as much
+MEANING = (
+    "time (HL): the Hodges-Lehmann centre of all samples, nothing subtracted; ±95 % (median): half the width of the "
+    "median's distribution-free 95 % interval, in percent of the median"
+)
 
 
 @dataclass(frozen=True)
@@ -102,21 +111,25 @@ def first_line(message: str) -> str:
 
 
 def interval(result: Result) -> str:
-    """Half of the 95 % interval's width, in percent of the centre."""
+    """Half of the width of the median's 95 % interval, in percent of the median."""
     if result.measurement is None or not result.time_s:
         return units.NONE
     summary = result.measurement.summary
-    return f"±{(summary.high_s - summary.low_s) / 2 / result.time_s * 100:.2f} %"
+    return f"±{(summary.high_s - summary.low_s) / 2 / summary.median_s * 100:.2f} %"
 
 
-def _submit(result: Result) -> str:
+def submitted(result: Result) -> float | None:
+    """The median of the time until the host had submitted it all; the row's own time runs until all was done."""
     submits = sorted(result.measurement.submit_s) if result.measurement else []
-    return units.duration(submits[len(submits) // 2]) if submits else units.NONE
+    return submits[len(submits) // 2] if submits else None
 
 
-def _clock(result: Result) -> str:
+def clock(result: Result, problem: Problem) -> str:
+    """Clock and cache state, marked where the best row of the problem was timed by another clock."""
     measured = result.measurement
-    return f"{measured.clock}, {measured.cache}" if measured else units.NONE
+    if measured is None:
+        return units.NONE
+    return f"{measured.clock}, {measured.cache}" + (" †" if measured.clock != problem.clock and problem.clock else "")
 
 
 def _roof(result: Result) -> str:
@@ -124,8 +137,8 @@ def _roof(result: Result) -> str:
 
 
 def flagged(result: Result) -> bool:
-    """Above its measured roof, as far as the printed percentage can tell."""
-    return result.of_roof is not None and round(result.of_roof, 3) > 1
+    """Above its measured roof by more than roofs repeat."""
+    return result.of_roof is not None and result.of_roof > 1 + OVER_BY
 
 
 def _check(result: Result) -> str:
@@ -144,14 +157,15 @@ def _number(value: float | None) -> str:
 
 
 _COLUMNS: tuple[tuple[Column, Callable[[Result], str]], ...] = (
-    (Column("time", "time"), lambda r: units.duration(r.time_s)),
-    (Column("interval", "±95 %"), interval),
-    (Column("submit", "submit"), _submit),
+    (Column("time", "time (HL)"), lambda r: units.duration(r.time_s)),
+    (Column("interval", "±95 % (median)"), interval),
+    (Column("submit", "submit"), lambda r: units.duration(submitted(r))),
     (Column("gbps", "GB/s"), lambda r: units.rate(r.achieved_bytes_per_s)),
     (Column("gflops", "GFLOP/s"), lambda r: units.rate(r.flops_per_s)),
     (Column("of_peak", "% peak"), lambda r: units.percent(r.of_peak)),
     (Column("of_roof", "% roof"), _roof),
-    (Column("clock", "clock", right=False), _clock),
+    (Column("of_roof_sectors", "% roof, sectors"), lambda r: units.percent(sectors.of_roof(r))),
+    (Column("clock", "clock", right=False), lambda r: units.NONE),  # the problem knows, see _table
     (Column("floor", "floor"), lambda r: units.duration(r.measurement.floor_s if r.measurement else None)),
     (Column("samples", "n"), lambda r: _number(r.measurement.summary.n if r.measurement else None)),
     (Column("registers", "regs"), lambda r: _number(r.compiled.registers if r.compiled else None)),
@@ -159,6 +173,12 @@ _COLUMNS: tuple[tuple[Column, Callable[[Result], str]], ...] = (
     (Column("check", "ok", right=False), _check),
     (Column("tolerance", "tolerance", right=False), tolerance),
 )
+
+
+def _titled(column: Column, problem: Problem) -> Column:
+    """Where the host's submitting was timed too, a time is that until completion."""
+    apart = column.name == "time" and all(submitted(row.result) is not None for row in problem.ok) and problem.ok
+    return Column(column.name, "completion (HL)") if apart else column
 
 
 def _table(problem: Problem) -> ProblemTable:
@@ -170,14 +190,15 @@ def _table(problem: Problem) -> ProblemTable:
             continue
         values = result.config.axes
         named = tuple(format_value(values[c.name]) if c.name in values else units.NONE for c in axes)
-        cells = named + tuple(cell(result) for _, cell in _COLUMNS)
+        told = tuple(clock(result, problem) if c.name == "clock" else cell(result) for c, cell in _COLUMNS)
+        cells = named + told
         rows.append(Row(stored, cells, stored is problem.best, stored in problem.ties, flagged(result)))
     reasons = Counter(first_line(row.result.message) for row in problem.skipped)
     return ProblemTable(
         problem=problem,
         title=f"{problem.name} on {problem.device.label}",
         headline=headline(problem),
-        columns=axes + tuple(column for column, _ in _COLUMNS),
+        columns=axes + tuple(_titled(column, problem) for column, _ in _COLUMNS),
         rows=tuple(rows),
         skipped=tuple((n, why) for why, n in reasons.most_common()),
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kbench.reading import units
+from kbench.reading import sectors, units
 from kbench.reading.export import columns, flat
-from kbench.reading.table import OVER, ProblemTable, Row, Tables
+from kbench.reading.table import CLOCKS, MEANING, OVER, ProblemTable, Row, Tables
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 # What is the same for every row of a table is said once beneath it.
 _FOLDED = {"clock": "clock", "floor": "floor", "samples": "samples", "tolerance": "tolerance"}
-_STYLES = {"skipped": "dim", "ok": "", "incorrect": "bold red"}
+_WRAPPED = {"tolerance", "interval", "of_roof_sectors"}
 
 _PIPED = (
-    "status", "time_s", "low_s", "high_s", "achieved_bytes_per_s", "of_peak", "of_roof", "flops_per_s", "submit_s",
-    "clock", "cache", "floor_s", "samples", "registers", "occupancy", "checked", "tolerance", "key", "message",
+    "status", "time_s", "low_s", "high_s", "achieved_bytes_per_s", "of_peak", "of_roof", "of_roof_sectors",
+    "flops_per_s", "submit_s", "clock", "cache", "floor_s", "samples", "registers", "occupancy", "checked", "tolerance",
+    "key", "message",
 )  # fmt: skip
 
 
@@ -35,6 +36,8 @@ def renderables(found: Tables) -> list[RenderableType]:
             parts.append(_rich(table))
         parts += [Text.from_markup(note) for note in _notes(table)]
         parts.append(Text.from_markup(f"[bold green]→[/] {escape(table.headline)}\n"))
+    if any(_timed(table) for table in found.tables):
+        parts.append(Text(MEANING, style="dim"))
     for kernel, n, why in found.skipped:
         parts.append(Text.from_markup(f"[dim]{escape(kernel)}: {n} more skipped: {escape(why)}[/]"))
     return parts
@@ -90,7 +93,7 @@ def _rich(table: ProblemTable) -> Table:
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
     for index in indices:
         column = table.columns[index]
-        drawn.add_column(column.title, justify="right" if column.right else "left", no_wrap=column.name != "tolerance")
+        drawn.add_column(column.title, justify="right" if column.right else "left", no_wrap=column.name not in _WRAPPED)
     for row in _timed(table):
         style = "bold green" if row.best else "green" if row.tied else ""
         cells = [
@@ -109,6 +112,10 @@ def _notes(table: ProblemTable) -> Iterable[str]:
         yield "[dim]" + escape(" · ".join(f"{_FOLDED[name]} {value}" for name, value in same.items())) + "[/]"
     if any(row.flagged for row in table.rows):
         yield f"[yellow]! {OVER}[/]"
+    if any(sectors.of_roof(row.stored.result) is not None for row in _timed(table)):
+        yield f"[dim]{escape(sectors.EXPLAINED)}[/]"
+    if table.problem.clocks > 1:
+        yield f"[yellow]† {CLOCKS}[/]"
     for row in table.rows:
         if row.status != "ok":
             choice = table.problem.choice(row.stored.result.config)

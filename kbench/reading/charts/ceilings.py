@@ -23,20 +23,22 @@ class Ceilings:
 
 
 def ceilings(device: DeviceInfo, problems: Sequence[Problem], roofs: Sequence[Roof]) -> Ceilings:
-    """dram: the highest copy roof beyond L2 (of all working sets where the L2 is unknown); l2: the highest warm one
-    within it, or one whose kind says L2."""
+    """dram: the highest copy roof beyond L2 (of all working sets where the L2 is unknown); l2: the highest warm copy
+    within it, or what has L2 in its kind. Where no copy was measured, any mix stands for it."""
     carried = [row.result.roof for problem in problems for row in problem.ok if row.result.roof]
     rates = [
         roof for roof in [*roofs, *carried] if roof.unit == "B/s" and "2d" not in roof.kind and "d2" not in roof.kind
     ]
-    fast = [roof.value for roof in rates if _in_l2(roof, device)]
+    fast = [roof for roof in rates if _in_l2(roof, device)]
     slow = [roof for roof in rates if not _in_l2(roof, device) and roof.cache != "warm"]
-    copies = [roof.value for roof in slow if roof.kind == "copy"] or [roof.value for roof in slow]
     flops = {roof.kind: roof.value for roof in roofs if roof.unit == "flop/s"}
     memory = "host memory" if device.kind == "cpu" else "DRAM"
-    return Ceilings(
-        memory, max(copies, default=None), max(fast, default=None), tuple(sorted(flops.items(), key=lambda f: f[1]))
-    )
+    return Ceilings(memory, _highest(slow), _highest(fast), tuple(sorted(flops.items(), key=lambda f: f[1])))
+
+
+def _highest(roofs: Sequence[Roof]) -> float | None:
+    copies = [roof.value for roof in roofs if roof.kind == "copy"]
+    return max(copies or [roof.value for roof in roofs], default=None)
 
 
 def _in_l2(roof: Roof, device: DeviceInfo) -> bool:

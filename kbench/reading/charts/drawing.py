@@ -21,6 +21,7 @@ from kbench.reading.charts.style import MUTED, PAPER, VARIABLES, Look
 WIDTH_IN = 5.2
 _TITLE_IN = 0.62
 _LEGEND_ROW_IN = 0.21
+_COLOURS = 64
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,12 @@ class Drawing:
 
     def series(self, label: str, look: Look) -> int:
         """A new series that the legend can switch off; returns its number."""
-        number = len(self.legend)
+        number = sum(entry.series is not None for entry in self.legend)
         self.legend.append(Entry(number, label, look))
         return number
+
+    def look(self, series: int) -> Look:
+        return next(entry.look for entry in self.legend if entry.series == series)
 
     def mark(self, artist: Any, series: int) -> Any:
         """Make an artist part of a series."""
@@ -85,7 +89,7 @@ class Drawing:
 
     def line(self, series: int, xs: list[float], ys: list[float], tips: list[str]) -> None:
         """A line with markers; tips: what each point tells."""
-        look = self.legend[series].look
+        look = self.look(series)
         face = PAPER if look.hollow else look.colour
         (drawn,) = self.ax.plot(
             xs, ys, color=look.colour, linestyle=look.dash, marker=look.marker, markersize=4.6, markerfacecolor=face,
@@ -113,9 +117,19 @@ class Drawing:
         if self.legend:
             handles = [_handle(entry) for entry in self.legend]
             self.figure.legend(handles=handles, loc="lower center", ncols=columns, borderaxespad=0.1, columnspacing=1.6)
-        png = io.BytesIO()
-        self.figure.savefig(png, format="png", dpi=144, facecolor=PAPER, metadata={"Software": "kbench"})
-        return Chart(name, title, subtitle, note, alt, tuple(self.legend), svg, png.getvalue())
+        return Chart(name, title, subtitle, note, alt, tuple(self.legend), svg, self._png())
+
+    def _png(self) -> bytes:
+        """With a palette: a chart has few colours, and takes a third of the bytes."""
+        from PIL import Image, PngImagePlugin
+
+        drawn, small = io.BytesIO(), io.BytesIO()
+        self.figure.savefig(drawn, format="png", dpi=144, facecolor=PAPER)
+        by = PngImagePlugin.PngInfo()
+        by.add_text("Software", "kbench")
+        flat = Image.open(drawn).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+        flat.save(small, format="png", optimize=True, pnginfo=by)
+        return small.getvalue()
 
     @property
     def _whole(self) -> float:

@@ -14,6 +14,7 @@ from kbench.reading.charts.heatmap import heat_charts
 from kbench.reading.charts.roofline import roofline
 from kbench.reading.charts.size import size_charts
 from kbench.reading.charts.style import applied
+from kbench.reading.charts.submit import submit_charts
 from kbench.reading.charts.view import views
 from kbench.reading.charts.working_set import working_set
 from kbench.reading.problem import Problem
@@ -40,7 +41,7 @@ def gallery(
         found = ceilings(device, problems, roofs)
         own = [*roofline(device, problems, found, prefix), *working_set(device, problems, found, prefix)]
         kernels = {
-            view.kernel: [*size_charts(view), *bar_charts(view), *heat_charts(view)]
+            view.kernel: [*size_charts(view), *bar_charts(view), *submit_charts(view), *heat_charts(view)]
             for view in views(problems, notes, prefix)
         }
     return Gallery(tuple(own), {kernel: tuple(charts) for kernel, charts in kernels.items()})

@@ -12,8 +12,9 @@ from kbench.reading import units
 from kbench.reading.charts.axes import engineering, log_ticks, place_labels
 from kbench.reading.charts.ceilings import Ceilings
 from kbench.reading.charts.drawing import Chart, Drawing
+from kbench.reading.charts.slices import fastest, useful
 from kbench.reading.charts.style import MUTED, look
-from kbench.reading.charts.view import fastest, tip, where
+from kbench.reading.charts.view import tip, where
 from kbench.reading.problem import Problem, worded
 from kbench.record.store import Stored
 
@@ -48,7 +49,7 @@ def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: 
     known = [(name, value, dash) for name, value, dash in slopes if value]
     tops = [value for _, value in found.flops]
     ridge = max(tops) / min(value for _, value, _ in known) if tops and known else max(xs)
-    low, high = min(xs) / 3, max(*xs, ridge) * 4
+    low, high = min(xs) / 10, max(*xs, ridge) * 4
     bottom, top = min(ys) / 4, max([*ys, *tops]) * 3
     ax.set_xscale("log")
     ax.set_yscale("log")
@@ -59,12 +60,12 @@ def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: 
     ax.set_xlabel("arithmetic intensity, flop per useful byte of device memory")
     ax.set_ylabel("achieved flop/s")
     labels = _scatter(drawing, points, xs, ys)
-    _slopes(drawing, known, max(tops, default=top), [(x, y) for x, y, _ in labels])
+    _slopes(drawing, known, max(tops, default=top), list(zip(xs, ys, strict=True)))
     for name, value in found.flops:
         reach = value / max((slope for _, slope, _ in known), default=value / low)
         ax.plot([max(reach, low), high], [value, value], color=MUTED, linewidth=1.2, linestyle="--", zorder=1.5)
         drawing.text(high * 1.04, value, f"{name}: {engineering(value)}", va="center")
-    unlabelled = place_labels(ax, labels)
+    unlabelled = place_labels(ax, labels, list(zip(xs, ys, strict=True)))
     note = (
         f"{unlabelled} labels are left out where they would overlap; point at a mark to read it." if unlabelled else ""
     )
@@ -74,21 +75,28 @@ def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: 
 
 
 def _scatter(drawing: Drawing, points: list[Point], xs: list[float], ys: list[float]) -> list[tuple[float, float, str]]:
-    """A mark a point, a series a kernel and variant; returns labels, the fastest of each problem first."""
+    """A mark a point, a series a kernel, variant and data type; returns labels of the best rows of the largest problems
+    of each kernel."""
     series: dict[str, int] = {}
+    dtypes = len({problem.axes.get("dtype") for problem, _ in points})
+    largest: dict[str, int] = {}
+    for problem, _ in points:
+        largest[problem.kernel] = max(largest.get(problem.kernel, 0), useful(problem))
     labels: list[tuple[float, float, str]] = []
     for (problem, row), x, y in zip(points, xs, ys, strict=True):
-        name = f"{problem.kernel} {format_value(row.result.config.axes.get('variant', ''))}".strip()
+        axes = row.result.config.axes
+        told = [problem.kernel, axes.get("variant", ""), axes.get("dtype", "") if dtypes > 1 else ""]
+        name = " ".join(format_value(word) for word in told if word)
         if name not in series:
             series[name] = drawing.series(name, look(len(series)))
-        shown = drawing.legend[series[name]].look
+        shown = drawing.look(series[name])
         (mark,) = drawing.ax.plot(
             [x], [y], marker=shown.marker, color=shown.colour, markersize=6, linestyle="", zorder=3
         )
         drawing.mark(mark, series[name])
         drawing.hit(x, y, f"{problem.kernel}: {tip(problem, row)}", series[name])
-        if row is problem.best:
-            labels.append((x, y, _apart(problem, [p for p, _ in points])))
+        if row is problem.best and useful(problem) == largest[problem.kernel]:
+            labels.append((x, y, _apart(problem, [p for p, _ in points if useful(p) == largest[p.kernel]])))
     return labels
 
 
@@ -96,7 +104,7 @@ def _apart(problem: Problem, others: Sequence[Problem]) -> str:
     """What tells a problem from the others of its kernel; the kernel's name too where there are several kernels."""
     same = [other for other in others if other.kernel == problem.kernel]
     varying = [n for n, v in problem.axes.items() if any(other.axes.get(n) != v for other in same)]
-    words = " ".join(f"{name} {worded(problem.axes[name])}" for name in varying[:2])
+    words = " ".join(f"{name} {worded(problem.axes[name], name)}" for name in varying[:2])
     return f"{problem.kernel} {words}".strip() if len(same) < len(others) or not words else words
 
 
