@@ -168,6 +168,15 @@ def test_everything_covers_each_mix_and_link_at_powers_of_two() -> None:
     assert max(p.nbytes for p in on_cpu) == MIB // 2
 
 
+def test_everything_has_the_l2_of_a_gpu_that_has_one_warm_and_within_it() -> None:
+    points = everything(msgspec.structs.replace(GPU, l2_bytes=60 * MIB))
+    warm = {kind: [p.nbytes for p in points if p.kind == kind and p.cache == "warm"] for kind in roofs.MIXES}
+    assert {kind for kind, found in warm.items() if found} == {"read", "copy"}
+    assert warm["copy"] == warm["read"] == [4 * MIB, 8 * MIB, 16 * MIB, 32 * MIB]
+    assert len(points) == len(set(points)) == len(everything(GPU)) + 8
+    assert all(p.cache == "cold" for p in everything(GPU))
+
+
 def candidates(device: str) -> dict[str, Planned]:
     """Every roof kernel with every candidate, at small and awkward sizes."""
     kernels = {k.name: k for k in load(SPEC)}

@@ -8,7 +8,7 @@ from kbench.reading import units
 from kbench.reading.charts.bars import bar_panel, in_two_lines, label
 from kbench.reading.charts.drawing import Chart
 from kbench.reading.charts.slices import fastest
-from kbench.reading.charts.style import INK, PAPER
+from kbench.reading.charts.style import INK
 from kbench.reading.charts.view import View, tip, where
 from kbench.reading.problem import Problem
 from kbench.reading.table import submitted
@@ -27,15 +27,10 @@ def submit_charts(view: View) -> Iterator[Chart]:
             ax.barh(place, whole, height=0.62, color=colour, alpha=0.3, linewidth=0, zorder=2)
             ax.barh(place, min(submit, whole), height=0.62, color=colour, linewidth=0, zorder=2)
             words = f"{units.duration(submitted(row.result))} of {units.duration(row.result.time_s)}"
-            inside = whole > 0.6 * longest
-            drawing.text(
-                whole + (-0.012 if inside else 0.012) * longest, place, words, va="center", fontsize=7.6, color=INK,
-                ha="right" if inside else "left", zorder=4,
-                bbox={"facecolor": PAPER, "alpha": 0.75 if inside else 0, "linewidth": 0, "pad": 1},
-            )  # fmt: skip
+            drawing.text(whole + 0.012 * longest, place, words, va="center", fontsize=7.6, color=INK)
             for share in (0.15, 0.5, 0.85):
                 drawing.hit(whole * share, place, tip(problem, row))
-        ax.set_xlim(0, longest * 1.02)
+        ax.set_xlim(0, longest * 1.42)  # room for the words
         ax.set_xlabel(f"{unit}; full colour: until all is submitted")
         told = ", ".join(f"{series} {units.duration(submitted(row.result))}" for series, row in rows)
         subtitle = " · ".join([problem.label, where([row for _, row in rows])])
