@@ -131,6 +131,20 @@ def test_pngs_stand_alone(whole: Gallery) -> None:
         assert frame.min() > 0.99, f"{chart.name} is clipped at its edge"
 
 
+def test_a_long_subtitle_is_wrapped_and_not_cut() -> None:
+    axes = {"direction": "device_to_host", "host_order": "consecutive", "memory": "pinned", "page_bytes": 2**17}
+    rows = [
+        Model().ok(config("swap_the_blocks", ("variant",), variant=v, pages=1000, **axes), Traffic(2**28, 2**28))
+        for v in ("naive", "uint4")
+    ]
+    for chart in every(draw(rows)):
+        pixels = imread(io.BytesIO(chart.png))[:, :, :3]
+        assert pixels[:, -2:].min() > 0.99, f"{chart.name} is cut at the right"
+    (bars,) = draw(rows).kernels["swap_the_blocks"]
+    assert len(bars.subtitle) > 100
+    assert f"0 {(0.62 + 0.15) * 72:g} " in bars.svg  # the page's own drawing begins below both lines
+
+
 def test_matplotlib_settings_are_left_alone() -> None:
     before = dict(mpl.rcParams)
     draw(synthetic.sweep())

@@ -37,7 +37,7 @@ def _compared(problem: Problem) -> list[Stored]:
 
 
 def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: str) -> Chart:
-    drawing = Drawing(height_in=3.6, left=0.72, right=0.85 if found.flops else 0.12)
+    drawing = Drawing(height_in=3.6, left=0.72, right=0.85 if found.flops else 0.24)
     ax = drawing.ax
     xs = [row.result.traffic.intensity for _, row in points]
     ys = [row.result.flops_per_s or 0.0 for _, row in points]
