@@ -141,6 +141,26 @@ def test_it_opens_without_complaint(browser: Browser, report: Path, width: int, 
 
 
 @pytest.mark.browser
+def test_the_drawn_table_has_every_row_under_its_id(browser: Browser, report: Path) -> None:
+    with browser.page(report) as page:
+        drawn = page.run("[...document.querySelectorAll('#table tbody tr')].map(row => row.dataset.config)")
+    rows = [*synthetic.sweep(GPU), *synthetic.sweep(CPU)]
+    ids = [row.config.id for row in rows] + [config("fma", k=7, n=7, variant=EVIL, threads=256).id]
+    assert sorted(drawn) == sorted(ids)
+
+
+@pytest.mark.browser
+def test_without_scripts_the_page_says_where_the_rows_are(browser: Browser, report: Path) -> None:
+    with browser.page(report) as page:
+        page.call("Emulation.setScriptExecutionDisabled", value=True)
+        page.call("Page.reload")
+        browser.events.clear()
+        browser.wait("Page.loadEventFired")
+        page.call("Emulation.setScriptExecutionDisabled", value=False)
+        assert "results.csv" in page.run("document.querySelector('noscript').innerText")
+
+
+@pytest.mark.browser
 def test_filters_narrow_the_table(browser: Browser, report: Path) -> None:
     with browser.page(report) as page:
         every = len(page.run(visible("kernel")))

@@ -51,6 +51,46 @@ def test_a_whole_sweep_on_a_terminal() -> None:
     assert max(len(line) for line in text.splitlines()) <= 110
 
 
+def test_two_clocks_in_a_problem_are_marked_and_told() -> None:
+    rows = [Model().ok(config("copy", ("variant",), n=4, variant=v), synthetic.Traffic(2**28, 2**28)) for v in "ab"]
+    assert rows[1].measurement is not None
+    slow = msgspec.structs.replace(rows[1].measurement, clock="host")
+    slow = msgspec.structs.replace(slow, summary=msgspec.structs.replace(slow.summary, center_s=1.0))
+    found = tables(stored([rows[0], msgspec.structs.replace(rows[1], measurement=slow)]))
+    at = [column.name for column in found.tables[0].columns].index("clock")
+    assert [row.cells[at] for row in found.tables[0].rows] == ["events, cold", "host, cold †"]
+    assert "† Two clocks" in printed(found)
+    assert "†" not in printed(tables(stored(rows)))
+
+
+def test_submit_and_completion_stand_apart() -> None:
+    rows = list(synthetic.swap_blocks(Model()))
+    text = printed(tables(stored([row for row in rows if row.config.axes["pages"] == 1000])), 150)
+    assert "completion (HL)" in text
+    assert "submit" in text
+    assert "1.500 ms" in text  # per_page: 1000 calls of 1.5 us
+    assert "completion" not in printed(tables(stored(list(synthetic.fma(Model())))))
+
+
+def test_the_interval_is_the_medians() -> None:
+    row = Model().ok(config("copy", n=4, variant="uint4"), synthetic.Traffic(2**28, 2**28))
+    assert row.measurement is not None
+    summary = msgspec.structs.replace(row.measurement.summary, center_s=4e-6, median_s=2e-6, low_s=1e-6, high_s=3e-6)
+    row = msgspec.structs.replace(row, measurement=msgspec.structs.replace(row.measurement, summary=summary))
+    found = tables(stored([row]))
+    cells = dict(zip((c.title for c in found.tables[0].columns), found.tables[0].rows[0].cells, strict=True))
+    assert (cells["time (HL)"], cells["±95 % (median)"]) == ("4.000 µs", "±50.00 %")
+
+
+def test_a_hair_above_the_roof_is_the_roof() -> None:
+    row = Model().ok(config("copy", n=4, variant="uint4"), synthetic.Traffic(2**28, 2**28))
+    assert row.roof is not None
+    assert row.achieved_bytes_per_s is not None
+    for share, flag in ((1.015, False), (1.03, True)):
+        roof = msgspec.structs.replace(row.roof, value=row.achieved_bytes_per_s / share)
+        assert tables(stored([msgspec.structs.replace(row, roof=roof)])).tables[0].rows[0].flagged is flag
+
+
 def test_above_the_roof_is_flagged_not_hidden() -> None:
     row = Model().ok(config("copy", n=4, variant="uint4"), synthetic.Traffic(2**28, 2**28))
     assert row.roof is not None
