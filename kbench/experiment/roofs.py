@@ -30,6 +30,7 @@ DEVICES = ("cuda", "cpu")
 """The kinds of device that the roof kernels are for; another one has no roofs."""
 LINKS = ("h2d", "d2h", "h2d pageable", "d2h pageable")
 FLOPS = ("fp32", "fp16")
+L2 = ("L2 read", "L2 copy")
 SMALLEST, LARGEST, LARGEST_LINK = 2**16, 2**32, 2**28
 SHARE_OF_MEMORY = 16
 """A roof touches at most one 16th of the device's memory: inputs, references and guarded copies stand beside it."""

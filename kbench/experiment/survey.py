@@ -10,7 +10,7 @@ from typing import Any
 
 from kbench.experiment.engine import Engine
 from kbench.experiment.result import Result, Roof
-from kbench.experiment.roofs import FLOPS, LINKS, MIXES, Point, Roofs, sizes
+from kbench.experiment.roofs import FLOPS, L2, LINKS, MIXES, Point, Roofs, sizes
 from kbench.intent.discover import load
 from kbench.intent.method import Method
 from kbench.intent.plan import Planned, Selection, make_plan
@@ -31,15 +31,17 @@ def everything(info: DeviceInfo, cache: str = "cold", clock: str = "auto", max_b
             nbytes *= 2
     if info.kind != "cpu":
         points += [Point(kind, 0, clock, cache) for kind in FLOPS]
-        points += [Point(kind, nbytes, clock, "warm") for kind in ("read", "copy") for nbytes in _in_l2(info)]
+        points += [Point(kind, nbytes, clock, "warm") for kind in L2 for nbytes in _in_l2(info)]
     return list(dict.fromkeys(points))
 
 
 def _in_l2(info: DeviceInfo) -> list[int]:
-    """Working sets that stay in L2 between launches: the four largest powers of two within three quarters of it, since
-    a part of it may hold other things."""
-    largest = int(math.log2(info.l2_bytes * 3 // 4)) if info.l2_bytes else 0
-    return [2**power for power in range(max(largest - 3, 16), largest + 1)]
+    """Working sets that stay in L2: the four largest powers of two within three quarters of it, since a part of it may
+    hold other things."""
+    if not info.l2_bytes:
+        return []
+    largest = int(math.log2(info.l2_bytes * 3 // 4))
+    return [2**power for power in range(largest - 3, largest + 1)]
 
 
 def measure(engine: Engine, points: Iterable[Point], known: Roofs) -> Iterator[Roof | str]:
@@ -117,6 +119,8 @@ def _axes(info: DeviceInfo, point: Point) -> tuple[str, dict[str, Any]]:
     """Which roof kernel, and which values of its axes, are the candidates for a point."""
     if point.kind in FLOPS:
         return "fma_peak", {"precision": point.kind}
+    if point.kind in L2:
+        return "l2", {"mix": point.kind.removeprefix("L2 "), "nbytes": point.nbytes}
     if point.kind in LINKS:
         direction, _, memory = point.kind.partition(" ")
         return "link", {"direction": direction, "memory": memory or "pinned", "nbytes": point.nbytes}
@@ -125,7 +129,10 @@ def _axes(info: DeviceInfo, point: Point) -> tuple[str, dict[str, Any]]:
 
 
 def _rate(result: Result) -> float:
-    return result.flops_per_s or result.achieved_bytes_per_s or 0.0
+    """Flop/s or bytes/s; a kernel that goes over its bytes several times declares them once."""
+    passes = result.config.axes.get("passes", 1)
+    assert isinstance(passes, int)
+    return result.flops_per_s or (result.achieved_bytes_per_s or 0.0) * passes
 
 
 def _roof(point: Point, best: Result, candidates: int) -> Roof:

@@ -170,9 +170,8 @@ def test_everything_covers_each_mix_and_link_at_powers_of_two() -> None:
 
 def test_everything_has_the_l2_of_a_gpu_that_has_one_warm_and_within_it() -> None:
     points = everything(msgspec.structs.replace(GPU, l2_bytes=60 * MIB))
-    warm = {kind: [p.nbytes for p in points if p.kind == kind and p.cache == "warm"] for kind in roofs.MIXES}
-    assert {kind for kind, found in warm.items() if found} == {"read", "copy"}
-    assert warm["copy"] == warm["read"] == [4 * MIB, 8 * MIB, 16 * MIB, 32 * MIB]
+    warm = {(p.kind, p.nbytes) for p in points if p.cache == "warm"}
+    assert warm == {(kind, n * MIB) for kind in roofs.L2 for n in (4, 8, 16, 32)}
     assert len(points) == len(set(points)) == len(everything(GPU)) + 8
     assert all(p.cache == "cold" for p in everything(GPU))
 
@@ -183,6 +182,7 @@ def candidates(device: str) -> dict[str, Planned]:
     selections = [
         Selection(kernels["roof"], {"nbytes": [2**16, 2**16 + 2**13], "variant": ["kernel"]}),
         Selection(kernels["fma_peak"], {"blocks": [1], "threads": [128]}),
+        Selection(kernels["l2"], {"nbytes": [2**16 + 2**13], "passes": [3], "threads": [256]}),
     ]
     plan = make_plan(selections, METHOD, device=device)
     return {p.config.id: p for p in plan.configs if p.status != "skipped"}
@@ -195,14 +195,14 @@ def test_every_roof_kernel_compiles_for_gpus() -> None:
         for i in p.instantiations
         if i
     }
-    assert len(requests) == 5 * 3 + 2
+    assert len(requests) == 5 * 3 + 2 * 3 + 2
     for request in requests:
         assert build(request).size_bytes > 0
 
 
 def test_every_roof_kernel_gives_what_its_reference_says() -> None:
     made = candidates("cpu")
-    assert len(made) == 5 * 2 * 9 + 2
+    assert len(made) == 5 * 2 * 9 + 2 * 3 + 2
     thin = [p for p in made.values() if p.config.axes.get("threads") in (128, None) or p.config.axes["unroll"] == 4]
     with Engine("cpu") as engine:
         rows = list(engine.run(thin, Method(timeout_s=60.0), "verify"))

@@ -80,7 +80,7 @@ def _ceilings(drawing: Drawing, device: DeviceInfo, found: Ceilings, rates: list
     if peak:
         ceiling(ax, peak / 1e9, f"theoretical peak {units.rate(peak)}", measured=False)
     if found.l2:
-        ceiling(ax, found.l2 / 1e9, f"L2 copy, measured {units.rate(found.l2)}")
+        ceiling(ax, found.l2 / 1e9, f"L2 copy, measured {units.rate(found.l2)}", x=0.99)
     left, right = ax.get_xlim()
     if device.l2_bytes and left < device.l2_bytes < right:
         ax.axvline(device.l2_bytes, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
