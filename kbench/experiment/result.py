@@ -28,9 +28,9 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Seconds. center: robust centre (Hodges-Lehmann); median with a distribution-free 95 % interval [low, high];
-    precision: half-width of
-    the centre's own 95 % interval over the centre, None below 6 samples."""
+    """Seconds. center: robust centre (Hodges-Lehmann) with its 95 % interval [low, high], which is never narrower than
+    the clock's tick allows; below 6 samples the range. precision: half its width over the centre, None below 6 samples.
+    The median has a distribution-free (order-statistic) 95 % interval of its own."""
 
     center_s: float
     median_s: float
@@ -40,6 +40,8 @@ class Summary(msgspec.Struct, frozen=True):
     max_s: float
     n: int
     precision: float | None = None
+    median_low_s: float | None = None
+    median_high_s: float | None = None
 
 
 class Measurement(msgspec.Struct, frozen=True):

@@ -75,37 +75,48 @@ def median_rank(n: int, confidence: float = 0.95) -> int:
     return k
 
 
-def half_width(samples: Sequence[float]) -> float:
-    """Half the centre's interval over the centre: what sampling stops on.
-
-    Never below tick / sqrt(12 n): samples that all fall on one tick of the clock are less certain than they look. The
-    tick is taken to be the smallest step between distinct samples. Infinite below 6 samples.
-    """
-    n = len(samples)
-    if n < 6:
-        return math.inf
+def interval(samples: Sequence[float]) -> Center:
+    """The centre and its 95 % interval, which is never narrower than the clock's tick allows: half of it is at least
+    tick / sqrt(12 n), because samples that all fall on one tick are less certain than they look."""
     found = center(samples)
+    least = tick(samples) / math.sqrt(12 * len(samples))
+    return Center(found.value, min(found.low, found.value - least), max(found.high, found.value + least))
+
+
+def tick(samples: Sequence[float]) -> float:
+    """The smallest step between distinct samples, which is taken for the clock's; 0 where all are equal."""
     steps = np.diff(np.unique(np.asarray(samples, dtype=np.float64)))
-    tick = float(steps.min()) if steps.size else 0.0
-    width = max((found.high - found.low) / 2, tick / math.sqrt(12 * n))
-    return width / found.value if found.value > 0 else math.inf
+    return float(steps.min()) if steps.size else 0.0
+
+
+def half_width(samples: Sequence[float]) -> float:
+    """Half the centre's interval over the centre: what sampling stops on. Infinite below 6 samples."""
+    return relative(interval(samples)) if len(samples) >= 6 else math.inf
+
+
+def relative(found: Center) -> float:
+    """Half of an interval over its centre; infinite where that is not positive."""
+    return (found.high - found.low) / 2 / found.value if found.value > 0 else math.inf
 
 
 def summarise(samples: Sequence[float]) -> Summary:
-    """Centre, median with its order-statistic 95 % interval (below 6 samples: the range), extremes.
+    """Centre with its interval, median with its order-statistic 95 % interval (below 6 samples: the range), extremes.
 
     Raises ValueError without samples.
     """
     x = np.sort(_checked(samples))
     n = len(x)
     k = max(median_rank(n), 1)
+    found = interval(samples)
     return Summary(
-        center_s=center(samples).value,
+        center_s=found.value,
         median_s=float(np.median(x)),
-        low_s=float(x[k - 1]),
-        high_s=float(x[n - k]),
+        low_s=found.low,
+        high_s=found.high,
         min_s=float(x[0]),
         max_s=float(x[-1]),
         n=n,
-        precision=half_width(samples) if n >= 6 else None,
+        precision=relative(found) if n >= 6 else None,
+        median_low_s=float(x[k - 1]),
+        median_high_s=float(x[n - k]),
     )
