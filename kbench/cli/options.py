@@ -63,6 +63,7 @@ device_option = click.option(
     "--device", default="auto", show_default=True, metavar="auto|cuda|cuda:N|cpu", help="Where to run."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Start a very large selection without asking.")
 _SELECTION = (
     kernels_option,
     path_option,
