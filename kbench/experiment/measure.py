@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from kbench.experiment.check import Reference, compare, reference_of
 from kbench.experiment.result import Check, Measurement
 from kbench.experiment.stats import half_width, summarise
@@ -159,7 +161,7 @@ class _Sampler:
     def measurement(self) -> Measurement:
         last = self.batches[-1]
         notes = [*self.notes, *(b.note for b in self.batches if b.note)]
-        return Measurement(
+        found = Measurement(
             clock=last.clock,
             cache=last.cache,
             samples_s=tuple(self.samples),
@@ -168,3 +170,6 @@ class _Sampler:
             summary=summarise(self.samples),
             note="; ".join(dict.fromkeys(notes)),
         )
+        if not found.near_floor:
+            return found
+        return msgspec.structs.replace(found, note=f"{found.note}; near the clock's floor: it says little".lstrip("; "))

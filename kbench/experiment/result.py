@@ -55,6 +55,11 @@ class Measurement(msgspec.Struct, frozen=True):
     summary: Summary
     note: str = ""
 
+    @property
+    def near_floor(self) -> bool:
+        """Whether a third or more of the time is what the clock reads for an empty kernel: it says little then."""
+        return self.summary.center_s < 1.5 * self.floor_s
+
 
 class Roof(msgspec.Struct, frozen=True):
     """A measured ceiling. kind: "copy", "read", "write", "mix 2:1", "mix 1:2", "h2d", "d2h", "h2d pageable", "d2h

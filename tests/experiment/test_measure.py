@@ -166,6 +166,14 @@ def test_a_single_sample_may_be_asked_for() -> None:
     assert measurement.summary.precision is None
 
 
+def test_a_time_near_the_floor_of_its_clock_says_so() -> None:
+    for time_s, near in ((0.9e-7, True), (1.4e-7, True), (1.6e-7, False)):
+        _, measurement, _ = run(times=[time_s] * 500)
+        assert measurement
+        assert measurement.near_floor is near
+        assert ("near the clock's floor" in measurement.note) is near
+
+
 def test_references_are_evaluated_once_per_problem() -> None:
     calls = []
 

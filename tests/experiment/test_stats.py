@@ -94,7 +94,7 @@ def test_many_samples_are_thinned_without_moving_the_center() -> None:
 
 
 def test_two_heaps_of_samples_do_not_put_the_time_outside_of_its_interval() -> None:
-    """The median sits on one of the heaps, the centre between them: an interval of the one says nothing of the other."""
+    """The median sits on one of the heaps, the centre between them: the interval of one says nothing of the other."""
     x = [1.0 + 1e-6 * i for i in range(66)] + [2.0 + 1e-6 * i for i in range(34)]
     s = summarise(x)
     assert s.median_high_s is not None

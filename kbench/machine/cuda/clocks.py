@@ -16,7 +16,6 @@ and no line in it is dirty. Warm means: nothing lies between one run and the nex
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from kbench.errors import UsageError
 from kbench.machine.cuda.program import Program
 from kbench.machine.device import Batch
+from kbench.machine.floors import Floors
 
 if TYPE_CHECKING:
     from kbench.machine.cuda.device import CudaDevice
@@ -34,7 +34,7 @@ QUEUE = 600
 waits for the GPU, which waits for the host, until the hold gives up."""
 MANY_ENTRIES = 200
 """With more entries than this the host's submission limits an Op, and the host's clock is the honest one."""
-FLOOR_SAMPLES = 50
+FLOOR_SAMPLES = 15
 CACHES = ("cold", "warm")
 _LATER = ("cupti", "graph")
 
@@ -56,12 +56,12 @@ def choose(asked: str, link: str, entries: int) -> tuple[str, str]:
 
 
 class Clocks:
-    """The clocks of one device. Their floors are measured once each, when they are first needed."""
+    """The clocks of one device and their floors."""
 
     def __init__(self, device: CudaDevice) -> None:
         self._device = device
         self._stamps: list[Stamps] = []
-        self._floors: dict[tuple[str, str, bool], float] = {}
+        self._floors = Floors()
 
     def sample(self, program: Program, count: int, clock: str, cache: str) -> Batch:
         """Run `program` exactly `count` times and time each run. It must have run before: code that is still to be
@@ -82,15 +82,10 @@ class Clocks:
         return Batch(clock, cache, elapsed, (), floor, note)
 
     def _floor(self, clock: str, cache: str, held: bool) -> float:
-        key = (clock, cache, held)
-        if key not in self._floors:
-            nothing, cold = self._device.nothing, cache == "cold"
-            if clock == "host":
-                samples, _ = self._host(nothing, FLOOR_SAMPLES, cold)
-            else:
-                samples, _ = self._events(nothing, FLOOR_SAMPLES, cold, held)
-            self._floors[key] = statistics.median(samples)
-        return self._floors[key]
+        nothing, cold = self._device.nothing, cache == "cold"
+        if clock == "host":
+            return self._floors.of((clock, cache), lambda: self._host(nothing, FLOOR_SAMPLES, cold)[0])
+        return self._floors.of((clock, cache, held), lambda: self._events(nothing, FLOOR_SAMPLES, cold, held)[0])
 
     def _events(self, program: Program, count: int, cold: bool, held: bool) -> tuple[tuple[float, ...], str]:
         """Seconds of each run, and a note where the hold gave up before all was queued."""

@@ -217,7 +217,7 @@ def test_many_kernels_one_after_another_leave_no_mappings_behind(cpu: Runner) ->
 
     counts = []
     for _ in range(30):
-        bound = cpu.device.bind(op_of(4, 256, [np.zeros_like(x), x, 256]), [binary])
+        bound = cpu.device.bind(op_of(4, 256, [np.zeros_like(x), x, 256]), [binary], workers=1)
         bound.run()
         bound.close()
         counts.append(mappings())
