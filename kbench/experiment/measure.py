@@ -51,7 +51,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a checked launch left behind. damage: guard bytes that it overwrote, in words."""
+    """What a checked launch left behind. damage: guard bytes or inputs that it overwrote, in words."""
 
     checks: tuple[Check, ...]
     damage: str | None = None
@@ -67,11 +67,12 @@ class Verdict:
 
 
 def checked(bound: Bound, outs: Mapping[str, Out], problem: Problem, launch: Callable[[], Any]) -> Verdict:
-    """Restore all memory, poison the outputs, launch, and hold guard bytes and outputs against what they must be."""
+    """Restore all memory, poison the outputs, launch, and hold everything against what it must be: guard bytes, outputs,
+    and all else, which must not have changed."""
     references = {name: problem.reference(name, out) for name, out in outs.items()}
     bound.restore({name: out.poison for name, out in outs.items() if out.poison is not False})
     launch()
-    damage = bound.damaged()
+    damage = bound.damaged() or bound.changed()
     return Verdict(tuple(compare(n, out, bound.read(n), references[n], problem.xp) for n, out in outs.items()), damage)
 
 

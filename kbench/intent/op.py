@@ -80,7 +80,7 @@ class Launch:
 
     grid, block: ints or up to three of them. shared_bytes: dynamic shared memory. cluster: blocks per cluster.
     stream: index of the stream it runs on; after: indices of steps on other streams that must end first.
-    outputs and the byte counts are given here when the launch is the whole Op (see Op).
+    outputs, scratch and the byte counts are given here when the launch is the whole Op (see Op).
     """
 
     grid: int | Sequence[int]
@@ -92,6 +92,7 @@ class Launch:
     stream: int = 0
     after: Sequence[int] = ()
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    scratch: Sequence[Any] = ()
     bytes_read: int = 0
     bytes_written: int = 0
     sectors_read: int | None = None
@@ -139,6 +140,8 @@ Step = Launch | Copy | CopyBatch | Call
 class Op:
     """One or more steps timed as a whole, from the first start to the last end.
 
+    outputs: what it must produce, and all that it may change but for scratch: arrays for intermediate values (a staging
+    buffer, a workspace), whose contents nobody checks. Every other array must be as it was after a checked launch.
     bytes_read, bytes_written: useful device bytes, each distinct byte once. sectors_read, sectors_written: bytes in
     whole
     32-byte sectors (default: the useful bytes rounded up). bytes_h2d, bytes_d2h: over the host link, one way each.
@@ -147,6 +150,7 @@ class Op:
 
     steps: Sequence[Step]
     outputs: Mapping[str, Any]
+    scratch: Sequence[Any] = ()
     bytes_read: int = 0
     bytes_written: int = 0
     sectors_read: int | None = None
@@ -164,7 +168,7 @@ def as_op(value: Any) -> Op:
         value = Op(
             steps=(value,), outputs=value.outputs, bytes_read=value.bytes_read, bytes_written=value.bytes_written,
             sectors_read=value.sectors_read, sectors_written=value.sectors_written, bytes_h2d=value.bytes_h2d,
-            bytes_d2h=value.bytes_d2h, flops=value.flops, formula=value.formula, items=value.items,
+            bytes_d2h=value.bytes_d2h, flops=value.flops, formula=value.formula, items=value.items, scratch=value.scratch,
         )  # fmt: skip
     if not isinstance(value, Op):
         raise SpecError(f"a spec returns Launch(…) or Op(…), got {type(value).__name__}")

@@ -75,6 +75,10 @@ class Bound(Protocol):
         """The first argument whose guard bytes were overwritten, in words with the byte offset; None if all are
         intact."""
 
+    def changed(self) -> str | None:
+        """What the last run changed though it is neither output nor scratch, in words with its argument; None if all
+        else still has its initial contents."""
+
     def sample(self, count: int, *, clock: str, cache: str) -> Batch:
         """Take `count` samples, running the steps exactly `count` times: what the last run wrote is checked. Raises
         UsageError for a pair of clock and cache state that makes no sense."""

@@ -69,11 +69,17 @@ def half(y: Any, x: Any) -> None:
     y[:4] = x[:4]
 
 
+def spoils_its_input(y: Any, x: Any) -> None:
+    y[...] = x
+    x[2] = 0
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
         (off_by_one, "y: first wrong at [3]: expected 4, got 5; 1 of 8 wrong"),
         (past_the_end, "argument 0: guard bytes overwritten 16 bytes past its end"),
+        (spoils_its_input, "an array was changed, but it is no output"),
         (half, "4 of 8 wrong, 4 of them never written"),
     ],
 )

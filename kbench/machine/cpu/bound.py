@@ -18,6 +18,7 @@ from kbench.machine.cpu.launch import Conditions, Library, PreparedLaunch
 from kbench.machine.cpu.memory import Region, Watched
 from kbench.machine.cpu.names import names_in, names_of
 from kbench.machine.device import POISON, Batch
+from kbench.machine.kept import changed
 from kbench.machine.layout import Layout, Operand, Table, Transfers, layout
 
 Run = Callable[[], int | None]
@@ -167,6 +168,19 @@ class CpuBound:
             if offset is not None:
                 return f"{name}: memory around it was overwritten, at byte offset {offset}"
         return None
+
+    def changed(self) -> str | None:
+        return changed(self._layout, self._first_changed)
+
+    def _first_changed(self, base: int, start: int, stop: int) -> int | None:
+        if base not in self._written:
+            return None  # it was read-only all along
+        now = self._regions[base].view((stop - start,), np.uint8, start)
+        before = np.frombuffer(
+            (ctypes.c_ubyte * (stop - start)).from_address(self._layout.bases[base].address + start), np.uint8
+        )
+        bad = np.flatnonzero(now != before)
+        return start + int(bad[0]) if bad.size else None
 
     def sample(self, count: int, *, clock: str, cache: str) -> Batch:
         self.clock(clock)
