@@ -53,5 +53,5 @@ def print_tables(rows: Sequence[Stored], notes: Mapping[str, KernelNote]) -> Non
     from rich.console import Console
 
     terminal = Console()
-    for part in renderables(found):
+    for part in renderables(found, terminal.width):
         terminal.print(part)

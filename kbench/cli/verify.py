@@ -73,7 +73,9 @@ def command(chosen: Chosen, device: str, races: bool, asan: bool, yes: bool, as_
     return nothing_measured(count) or (3 if broken or FAILURES & set(count) else 0)
 
 
-_COLUMNS = tuple(console.Column(name) for name in ("configuration", "status", "tolerance", "message"))
+_COLUMNS = tuple(
+    console.Column(name, below=name == "message") for name in ("configuration", "status", "tolerance", "message")
+)
 
 
 def _tolerance(result: Result) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from kbench.experiment.result import Result
 from kbench.reading import sectors
+from kbench.reading.table import near_floor, noisy, tolerance
 from kbench.record.store import Stored
 
 FORMATS = ("csv", "jsonl", "json")
@@ -33,7 +34,7 @@ def flat(stored: Stored) -> dict[str, Any]:
     row |= {f"axis.{name}": value for name, value in result.config.axes.items()}
     row |= _device(result) | _times(result) | _rates(result) | _compiled(result)
     row["checked"] = bool(result.checks) and all(check.ok for check in result.checks)
-    row["tolerance"] = "; ".join(dict.fromkeys(check.tolerance for check in result.checks)) or None
+    row["tolerance"] = tolerance(result) if result.checks else None
     return row | {"source": result.source, "wall_s": result.wall_s}
 
 
@@ -59,6 +60,8 @@ def _times(result: Result) -> dict[str, Any]:
         "median_s": summary.median_s if summary else None,
         "low_s": summary.low_s if summary else None,
         "high_s": summary.high_s if summary else None,
+        "median_low_s": summary.median_low_s if summary else None,
+        "median_high_s": summary.median_high_s if summary else None,
         "min_s": summary.min_s if summary else None,
         "max_s": summary.max_s if summary else None,
         "samples": summary.n if summary else None,
@@ -67,6 +70,8 @@ def _times(result: Result) -> dict[str, Any]:
         "cache": measured.cache if measured else None,
         "floor_s": measured.floor_s if measured else None,
         "clock_note": measured.note if measured else None,
+        "noisy": noisy(result) if measured else None,
+        "near_floor": near_floor(result) if measured else None,
     }
 
 

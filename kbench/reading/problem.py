@@ -17,7 +17,7 @@ TIE = 0.01
 
 @dataclass(frozen=True)
 class Problem:
-    """rows: ok ones by achieved bandwidth, then failures, then skipped ones. naive, baseline: the fastest ok row of
+    """rows: ok ones, the fastest first, then failures, then skipped ones. naive, baseline: the fastest ok row of
     that variant. naive_name: what the gain is over ("naive", the first variant's name, or "slowest"). ties: ok rows
     that cannot be told from the best."""
 
@@ -47,9 +47,8 @@ class Problem:
 
     @property
     def gain(self) -> float | None:
-        """The best row's speed over the naive one's; None where either is missing or there is nothing to compare."""
-        alone = self.naive is self.best and self.naive_name != "naive"
-        return None if alone else _gain(self.naive, self.best)
+        """The best row's speed over the naive one's; None where either is missing or they are one."""
+        return None if self.naive is self.best else _gain(self.naive, self.best)
 
     @property
     def baseline_gain(self) -> float | None:
@@ -64,6 +63,11 @@ class Problem:
     def clocks(self) -> int:
         """How many clocks timed its rows: times of two clocks differ by what each has in it."""
         return len({row.result.measurement.clock for row in self.ok if row.result.measurement})
+
+    @property
+    def uneven(self) -> bool:
+        """Whether its rows declare different useful bytes: their GB/s do not compare then."""
+        return len({row.result.traffic.useful_bytes for row in self.ok}) > 1
 
     @property
     def label(self) -> str:
@@ -152,7 +156,7 @@ def _variant_first(tuning: Sequence[str]) -> tuple[str, ...]:
 def _rank(row: Stored) -> tuple[int, float, str]:
     result = row.result
     if result.status == "ok" and result.time_s:
-        return 0, -(result.achieved_bytes_per_s or 0.0), result.config.id
+        return 0, result.time_s, result.config.id
     return (2 if result.status == "skipped" else 1), 0.0, result.config.id
 
 

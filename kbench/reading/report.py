@@ -19,7 +19,7 @@ from kbench.reading.charts.style import COLOURS, MARKER_PATHS
 from kbench.reading.export import export
 from kbench.reading.problem import Problem, problems
 from kbench.reading.rows import COLUMNS, Line, lines, packed
-from kbench.reading.table import CLOCKS, OVER, flagged, submitted
+from kbench.reading.table import CLOCKS, FLOOR, NOISY, OVER, UNEVEN, flagged, interval, noisy, submitted, time
 from kbench.record.environment import Environment, now_utc
 from kbench.record.store import KernelNote, Run, Stored
 
@@ -160,7 +160,14 @@ def _render(stored: Sequence[Stored], parts: Sequence[DevicePart], runs: Sequenc
         "submitted": submitted,
         "over": OVER,
         "clocks": CLOCKS,
+        "noisy": NOISY,
+        "noisy_row": noisy,
+        "interval": interval,
+        "time": time,
+        "floor": FLOOR,
+        "uneven": UNEVEN,
     }
+    failed = [(row, kernel) for part in parts for kernel in part.kernels for row in kernel.failed]
     found = [
         line for part in parts for kernel in part.kernels for problem in kernel.problems for line in lines(problem)
     ]
@@ -173,6 +180,7 @@ def _render(stored: Sequence[Stored], parts: Sequence[DevicePart], runs: Sequenc
         "scattered": any(sectors.of_roof(row.result) is not None for row in stored),
         "mixed": any(problem.clocks > 1 for part in parts for problem in part.best),
         "counts": {status: sum(row.result.status == status for row in stored) for status in STATUSES},
+        "first": {row.result.status: kernel.anchor for row, kernel in reversed(failed)},
         "environments": [(run, environment(run.environment)) for run in reversed(runs) if run.id in used],
         "filters": _filters(found),
     }

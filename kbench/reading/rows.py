@@ -9,7 +9,7 @@ from typing import Any
 from kbench.intent.config import format_value
 from kbench.reading import sectors, units
 from kbench.reading.problem import Problem
-from kbench.reading.table import clock, first_line, flagged, interval, submitted, tolerance
+from kbench.reading.table import FLOOR, NOISY, clock, first_line, flagged, interval, submitted, time, tolerance
 from kbench.record.store import Stored
 
 
@@ -27,8 +27,8 @@ COLUMNS = (
     Column("problem", "axes that state what is to be done", "text"),
     Column("configuration", "axes that are being chosen", "text"),
     Column("status", kind="text"),
-    Column("time (Hodges-Lehmann)", "the Hodges-Lehmann centre of all samples, until all is done"),
-    Column("±95 % (median)", "half the width of the median's distribution-free 95 % interval, over the median"),
+    Column("time (Hodges-Lehmann)", f"the Hodges-Lehmann centre of all samples, until all is done. ‡ {FLOOR}"),
+    Column("±95 %", f"half the width of that centre's 95 % interval, over the centre. ~ {NOISY}"),
     Column("submit", "median time until the host had submitted it all; the time runs on until all is done"),
     Column("GB/s", "useful bytes over time; transfers: one way"),
     Column("% peak", "of the theoretical bandwidth of device memory"),
@@ -94,7 +94,7 @@ def _cells(problem: Problem, row: Stored) -> tuple[str, ...]:
         problem.label,
         problem.choice(result.config),
         result.status.replace("_", " "),
-        units.duration(result.time_s),
+        time(result),
         interval(result),
         units.duration(submitted(result)),
         units.rate(result.achieved_bytes_per_s),

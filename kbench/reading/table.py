@@ -18,9 +18,14 @@ CLOCKS = (
 )
 OVER = "clearly above its measured roof: this did not all come from DRAM"
 OVER_BY = 0.02  # two measurements of one roof differ by as much
+NOISY_FROM = 0.05
+NOISY = "noisy: the interval is wider than ±5 %, or centre and median differ by more than half of it"
+NEAR = 2.0
+FLOOR = "less than twice its clock's floor: half of it or more is what the clock reads for an empty kernel"
+UNEVEN = "Not all rows declare the same bytes: rows are sorted by time; compare times, not GB/s"
 MEANING = (
-    "time (HL): the Hodges-Lehmann centre of all samples, nothing subtracted; ±95 % (median): half the width of the "
-    "median's distribution-free 95 % interval, in percent of the median"
+    "time (HL): the Hodges-Lehmann centre of all samples, nothing subtracted; ±95 %: half the width of that centre's "
+    "own 95 % interval, in percent; none below 6 samples"
 )
 
 
@@ -98,7 +103,7 @@ def headline(problem: Problem) -> str:
     if problem.baseline is not None:
         name = format_value(problem.baseline.result.config.axes.get("variant", "baseline"))
         parts.append(f"{units.factor(problem.baseline_gain)} the baseline {name}")
-    text = f"best: {problem.choice(result.config)} ({', '.join(parts)})"
+    text = f"best: {problem.choice(result.config)} ({', '.join(parts)})" + _doubt(problem, best)
     if not problem.ties:
         return text
     first = problem.choice(problem.ties[0].result.config)
@@ -106,16 +111,55 @@ def headline(problem: Problem) -> str:
     return f"{text}; tied with {first}{others}"
 
 
+def _doubt(problem: Problem, best: Stored) -> str:
+    """Where the best row is noisy: by how much, and how many others it cannot be told from."""
+    measured = best.result.measurement
+    if measured is None or not noisy(best.result):
+        return ""
+    others = [row for row in problem.ok if row is not best and row.result.measurement]
+    within = sum(r.result.measurement.summary.low_s <= measured.summary.high_s for r in others if r.result.measurement)
+    said = f"; noisy ({interval(best.result).removesuffix(' ~')})"
+    return said + (f": {within} other{'s' * (within > 1)} may be as fast" if within else "")
+
+
 def first_line(message: str) -> str:
     return message.strip().splitlines()[0].strip() if message.strip() else ""
 
 
 def interval(result: Result) -> str:
-    """Half of the width of the median's 95 % interval, in percent of the median."""
-    if result.measurement is None or not result.time_s:
-        return units.NONE
+    """Half of the width of the centre's 95 % interval, in percent of the centre; marked where the row is noisy."""
+    half = _half_width(result)
+    return units.NONE if half is None else f"±{half * 100:.2f} %" + (" ~" if noisy(result) else "")
+
+
+def _half_width(result: Result) -> float | None:
+    """As a share of the centre; None below 6 samples, from which no 95 % interval can be had."""
+    if result.measurement is None or not result.time_s or result.measurement.summary.n < 6:
+        return None
     summary = result.measurement.summary
-    return f"±{(summary.high_s - summary.low_s) / 2 / summary.median_s * 100:.2f} %"
+    return (summary.high_s - summary.low_s) / 2 / summary.center_s if summary.precision is None else summary.precision
+
+
+def noisy(result: Result) -> bool:
+    """A wide interval, or samples so lopsided (two modes, many outliers) that centre and median disagree."""
+    half = _half_width(result)
+    if half is None or result.measurement is None:
+        return False
+    summary = result.measurement.summary
+    return half > NOISY_FROM or abs(summary.center_s - summary.median_s) > half * summary.center_s
+
+
+def near_floor(result: Result) -> bool:
+    """Below its clock's floor, or so near to it that the clock is most of the time."""
+    return (
+        result.time_s is not None
+        and result.measurement is not None
+        and (result.time_s < NEAR * result.measurement.floor_s)
+    )
+
+
+def time(result: Result) -> str:
+    return units.duration(result.time_s) + (" ‡" if near_floor(result) else "")
 
 
 def submitted(result: Result) -> float | None:
@@ -148,8 +192,10 @@ def _check(result: Result) -> str:
 
 
 def tolerance(result: Result) -> str:
-    """The tolerances of all outputs, each named once."""
-    return "; ".join(dict.fromkeys(check.tolerance for check in result.checks)) or units.NONE
+    """The tolerance of all outputs, or that of each where they differ."""
+    if len({check.tolerance for check in result.checks}) > 1:
+        return "; ".join(f"{check.output}: {check.tolerance}" for check in result.checks)
+    return result.checks[0].tolerance if result.checks else units.NONE
 
 
 def _number(value: float | None) -> str:
@@ -157,8 +203,8 @@ def _number(value: float | None) -> str:
 
 
 _COLUMNS: tuple[tuple[Column, Callable[[Result], str]], ...] = (
-    (Column("time", "time (HL)"), lambda r: units.duration(r.time_s)),
-    (Column("interval", "±95 % (median)"), interval),
+    (Column("time", "time (HL)"), time),
+    (Column("interval", "±95 %"), interval),
     (Column("submit", "submit"), lambda r: units.duration(submitted(r))),
     (Column("gbps", "GB/s"), lambda r: units.rate(r.achieved_bytes_per_s)),
     (Column("gflops", "GFLOP/s"), lambda r: units.rate(r.flops_per_s)),

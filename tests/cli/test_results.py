@@ -188,6 +188,16 @@ def test_a_terminal_gets_a_table_for_people(folder: Path, colour: bool) -> None:
     assert ("\x1b[32m" in text or "\x1b[1;32m" in text) == colour
 
 
+@pytest.mark.parametrize("verb", ["verify", "plan"])
+def test_a_narrow_terminal_keeps_messages_whole(tmp_path: Path, verb: str) -> None:
+    words = command(verb, "--kernel", "wrong_result", "--kernel", "good", "--path", FAULTS, "--device", "cpu",
+                    *(("--max-bytes", "20000") if verb == "plan" else ()))  # fmt: skip
+    text = on_a_terminal(words, tmp_path, environment(TERM="dumb", COLUMNS="60"))
+    (line,) = [line for line in text.splitlines() if "first wrong at" in line or "too large" in line]
+    assert line.startswith(("wrong_result[n=", "good[n="))
+    assert "…" not in text
+
+
 def on_a_terminal(words: list[str], folder: Path, env: dict[str, str]) -> str:
     ours, theirs = pty.openpty()
     with subprocess.Popen(words, cwd=folder, env=env, stdout=theirs, stderr=subprocess.DEVNULL):
