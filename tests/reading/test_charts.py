@@ -220,3 +220,22 @@ def test_ceilings_are_picked_by_cache_state_and_size() -> None:
     assert (found.dram, found.l2) == (4.25e12, 9.1e12)
     assert found.flops == (("fp32", 5.9e13), ("fp16", 1.18e14))
     assert ceilings(GPU, [], []).dram is None
+
+
+def test_a_kernel_alone_has_the_same_colours_in_every_chart() -> None:
+    found = draw(list(synthetic.fma(Model())))
+    looks: dict[str, set[object]] = {}
+    for chart in every(found):
+        for entry in chart.legend:
+            if entry.series is not None:
+                looks.setdefault(entry.label.removeprefix("fma "), set()).add(entry.look)
+    assert {"naive", "vectorised"} <= set(looks)
+    assert all(len(found) == 1 for found in looks.values())
+
+
+def test_the_memory_s_ceiling_is_drawn_however_far_below_it_a_kernel_is() -> None:
+    """An emulated kernel: a hundred times slower than the host's memory, and no arithmetic ceiling."""
+    model = Model(CPU)
+    rows = [model.ok(config("fma", n=n, variant="naive"), Traffic(4 * n, 4 * n, flops=2 * n), efficiency=1e-3)
+            for n in (2**16, 2**20)]  # fmt: skip
+    assert "host memory, measured" in named(draw(rows), "roofline").svg

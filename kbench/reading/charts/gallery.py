@@ -39,9 +39,11 @@ def gallery(
     """Draw everything of one device. prefix: begins each chart's name, so that two devices can share a folder."""
     with applied():
         found = ceilings(device, problems, roofs)
-        own = [*roofline(device, problems, found, prefix), *working_set(device, problems, found, prefix)]
+        arranged = views(problems, notes, prefix)
+        looks = {view.kernel: view.looks for view in arranged}
+        own = [*roofline(device, problems, found, prefix, looks), *working_set(device, problems, found, prefix)]
         kernels = {
             view.kernel: [*size_charts(view), *bar_charts(view), *submit_charts(view), *heat_charts(view)]
-            for view in views(problems, notes, prefix)
+            for view in arranged
         }
     return Gallery(tuple(own), {kernel: tuple(charts) for kernel, charts in kernels.items()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import atan2, degrees, hypot
 from typing import Any
 
@@ -12,21 +12,29 @@ from kbench.reading import units
 from kbench.reading.charts.axes import engineering, log_ticks, place_labels
 from kbench.reading.charts.ceilings import Ceilings
 from kbench.reading.charts.drawing import Chart, Drawing
-from kbench.reading.charts.slices import fastest, useful
-from kbench.reading.charts.style import MUTED, look
+from kbench.reading.charts.slices import fastest, series_name, useful
+from kbench.reading.charts.style import MUTED, Look, look
 from kbench.reading.charts.view import tip, where
 from kbench.reading.problem import Problem, worded
 from kbench.record.store import Stored
 
 Point = tuple[Problem, Stored]
+Looks = Mapping[str, Mapping[str, Look]]
 
 
-def roofline(device: DeviceInfo, problems: Sequence[Problem], found: Ceilings, prefix: str = "") -> Iterator[Chart]:
-    """One chart, log-log: the fastest row of each problem and variant. None where nothing computes."""
+def roofline(
+    device: DeviceInfo, problems: Sequence[Problem], found: Ceilings, prefix: str = "", looks: Looks | None = None
+) -> Iterator[Chart]:
+    """One chart, log-log: the fastest row of each problem and variant. None where nothing computes.
+
+    looks: how the other charts draw each kernel's variants; kept where only one kernel computes, in one data type.
+    """
     every = [(problem, row) for problem in problems for row in _compared(problem)]
     points = [(problem, row) for problem, row in every if row.result.flops_per_s]
     if points:
-        yield _roofline(device, points, found, prefix)
+        kernels = {(problem.kernel, problem.axes.get("dtype")) for problem, _ in points}
+        alone = (looks or {}).get(points[0][0].kernel, {}) if len(kernels) == 1 else {}
+        yield _roofline(device, points, found, prefix, alone)
 
 
 def _compared(problem: Problem) -> list[Stored]:
@@ -36,7 +44,9 @@ def _compared(problem: Problem) -> list[Stored]:
     return [problem.best] if problem.best else []
 
 
-def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: str) -> Chart:
+def _roofline(
+    device: DeviceInfo, points: list[Point], found: Ceilings, prefix: str, looks: Mapping[str, Look]
+) -> Chart:
     drawing = Drawing(height_in=3.6, left=0.72, right=0.85 if found.flops else 0.24)
     ax = drawing.ax
     xs = [row.result.traffic.intensity for _, row in points]
@@ -50,7 +60,9 @@ def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: 
     tops = [value for _, value in found.flops]
     ridge = max(tops) / min(value for _, value, _ in known) if tops and known else max(xs)
     low, high = min(xs) / 10, max(*xs, ridge) * 4
-    bottom, top = min(ys) / 4, max([*ys, *tops]) * 3
+    # Without a ceiling of arithmetic, as on the cpu, the memory's must still be in the picture above the points.
+    under = [] if tops else [min(value for _, value, _ in known) * max(xs)] if known else []
+    bottom, top = min(ys) / 4, max([*ys, *tops, *under]) * 3
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlim(low, high)
@@ -59,7 +71,7 @@ def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: 
     log_ticks(ax.yaxis, bottom, top)
     ax.set_xlabel("arithmetic intensity, flop per useful byte of device memory")
     ax.set_ylabel("achieved flop/s")
-    labels = _scatter(drawing, points, xs, ys)
+    labels = _scatter(drawing, points, xs, ys, looks)
     _slopes(drawing, known, max(tops, default=top), list(zip(xs, ys, strict=True)))
     for name, value in found.flops:
         reach = value / max((slope for _, slope, _ in known), default=value / low)
@@ -74,7 +86,9 @@ def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: 
     return drawing.finish(f"{prefix}roofline", "Roofline", where([row for _, row in points]), note, alt)
 
 
-def _scatter(drawing: Drawing, points: list[Point], xs: list[float], ys: list[float]) -> list[tuple[float, float, str]]:
+def _scatter(
+    drawing: Drawing, points: list[Point], xs: list[float], ys: list[float], looks: Mapping[str, Look]
+) -> list[tuple[float, float, str]]:
     """A mark a point, a series a kernel, variant and data type; returns labels of the best rows of the largest problems
     of each kernel."""
     series: dict[str, int] = {}
@@ -88,7 +102,7 @@ def _scatter(drawing: Drawing, points: list[Point], xs: list[float], ys: list[fl
         told = [problem.kernel, axes.get("variant", ""), axes.get("dtype", "") if dtypes > 1 else ""]
         name = " ".join(format_value(word) for word in told if word)
         if name not in series:
-            series[name] = drawing.series(name, look(len(series)))
+            series[name] = drawing.series(name, looks.get(series_name(row)) or look(len(series)))
         shown = drawing.look(series[name])
         (mark,) = drawing.ax.plot(
             [x], [y], marker=shown.marker, color=shown.colour, markersize=6, linestyle="", zorder=3
