@@ -20,8 +20,7 @@ OVER = "clearly above its measured roof: this did not all come from DRAM"
 OVER_BY = 0.02  # two measurements of one roof differ by as much
 NOISY_FROM = 0.05
 NOISY = "noisy: the interval is wider than ±5 %, or centre and median differ by more than half of it"
-NEAR = 2.0
-FLOOR = "less than twice its clock's floor: half of it or more is what the clock reads for an empty kernel"
+FLOOR = "below or near its clock's floor: a third of it or more is what the clock reads for an empty kernel"
 UNEVEN = "Not all rows declare the same bytes: rows are sorted by time; compare times, not GB/s"
 MEANING = (
     "time (HL): the Hodges-Lehmann centre of all samples, nothing subtracted; ±95 %: half the width of that centre's "
@@ -116,8 +115,8 @@ def _doubt(problem: Problem, best: Stored) -> str:
     measured = best.result.measurement
     if measured is None or not noisy(best.result):
         return ""
-    others = [row for row in problem.ok if row is not best and row.result.measurement]
-    within = sum(r.result.measurement.summary.low_s <= measured.summary.high_s for r in others if r.result.measurement)
+    slower = [r.result for r in problem.ok if r is not best and (r.result.time_s or 0.0) >= (best.result.time_s or 0.0)]
+    within = sum(r.measurement.summary.low_s <= measured.summary.high_s for r in slower if r.measurement)
     said = f"; noisy ({interval(best.result).removesuffix(' ~')})"
     return said + (f": {within} other{'s' * (within > 1)} may be as fast" if within else "")
 
@@ -150,12 +149,8 @@ def noisy(result: Result) -> bool:
 
 
 def near_floor(result: Result) -> bool:
-    """Below its clock's floor, or so near to it that the clock is most of the time."""
-    return (
-        result.time_s is not None
-        and result.measurement is not None
-        and (result.time_s < NEAR * result.measurement.floor_s)
-    )
+    """Below its clock's floor, or so near to it that the time says little."""
+    return result.measurement is not None and result.measurement.near_floor
 
 
 def time(result: Result) -> str:
