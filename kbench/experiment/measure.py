@@ -67,8 +67,8 @@ class Verdict:
 
 
 def checked(bound: Bound, outs: Mapping[str, Out], problem: Problem, launch: Callable[[], Any]) -> Verdict:
-    """Restore all memory, poison the outputs, launch, and hold everything against what it must be: guard bytes, outputs,
-    and all else, which must not have changed."""
+    """Restore all memory, poison the outputs, launch, and hold everything against what it must be: guard bytes,
+    outputs, and all else, which must not have changed."""
     references = {name: problem.reference(name, out) for name, out in outs.items()}
     bound.restore({name: out.poison for name, out in outs.items() if out.poison is not False})
     launch()

@@ -143,7 +143,8 @@ def _path(info: DeviceInfo) -> Path:
 
 def _kind(info: DeviceInfo, traffic: Traffic) -> str:
     if traffic.link_bytes:
-        return "h2d" if traffic.bytes_h2d >= traffic.bytes_d2h else "d2h"
+        direction = "h2d" if traffic.bytes_h2d >= traffic.bytes_d2h else "d2h"
+        return f"{direction} pageable" if traffic.pageable and info.kind != "cpu" else direction
     if info.kind == "cpu":
         return "copy"
     share = traffic.bytes_read / max(traffic.useful_bytes, 1)

@@ -89,6 +89,10 @@ def test_the_same_cache_state_is_needed_and_the_same_clock_preferred() -> None:
 def test_transfers_are_held_against_the_link_and_the_cpu_against_its_copy() -> None:
     every = known(roof("h2d", 1, 55), roof("d2h", 1, 54), roof("copy", 1, 4000))
     assert every.find(Traffic(bytes_h2d=MIB), "events", "cold") == roof("h2d", 1, 55)
+    assert every.find(Traffic(bytes_h2d=MIB, pageable=True), "events", "cold") is None
+    every.add("auto", roof("h2d pageable", 1, 8))
+    assert every.find(Traffic(bytes_h2d=MIB, pageable=True), "events", "cold") == roof("h2d pageable", 1, 8)
+    assert known(roof("d2h", 1, 5), info=CPU).find(Traffic(bytes_d2h=MIB, pageable=True), "events", "cold")
     assert every.find(Traffic(bytes_d2h=MIB, bytes_read=9 * MIB), "events", "cold") == roof("d2h", 1, 54)
     host = known(roof("copy", 1, 30), info=CPU)
     assert host.find(Traffic(bytes_read=MIB), "events", "cold") == roof("copy", 1, 30)

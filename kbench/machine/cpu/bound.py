@@ -73,7 +73,7 @@ class CpuBound:
         if binary.target.device != "cpu" or binary.target.arch not in ("fast", "check"):
             raise DeviceError(f"the cpu device runs fast and check builds in process, not {binary.target.arch}")
         if step.cluster is not None and dim3(step.cluster) != (1, 1, 1):
-            raise DeviceError("the cpu device has no thread block clusters")
+            raise UsageError("the cpu device has no thread block clusters")
         values = check_arguments(binary.entry, binary.params, step.args)
         reached: dict[int, bool] = {}  # base -> may be written
         arguments, watched = [], []
@@ -176,10 +176,8 @@ class CpuBound:
         if base not in self._written:
             return None  # it was read-only all along
         now = self._regions[base].view((stop - start,), np.uint8, start)
-        before = np.frombuffer(
-            (ctypes.c_ubyte * (stop - start)).from_address(self._layout.bases[base].address + start), np.uint8
-        )
-        bad = np.flatnonzero(now != before)
+        initial: Any = (ctypes.c_ubyte * (stop - start)).from_address(self._layout.bases[base].address + start)
+        bad = np.flatnonzero(now != np.frombuffer(initial, np.uint8))
         return start + int(bad[0]) if bad.size else None
 
     def sample(self, count: int, *, clock: str, cache: str) -> Batch:
