@@ -62,6 +62,7 @@ class Bench:
         say("inputs")
         problem = self._problem_of(job)
         kernel = self._kernel(job)
+        problem.asker = asker_of(job)
         problem.rng.restart()
         op = kernel.op(self.device.xp, problem.rng, job.config)
         outs = {name: as_out(value) for name, value in op.outputs.items()}
@@ -100,6 +101,11 @@ class Bench:
         if key not in self._kernels:
             raise SpecError(f"{job.spec_path} no longer defines kernel {job.config.kernel!r}")
         return self._kernels[key]
+
+
+def asker_of(job: Job) -> str:
+    """On whose behalf references are asked for, see Problem."""
+    return f"variant {job.config.axes.get('variant')}" if job.mode == "measure" else job.config.id
 
 
 def compiled_of(job: Job, registers: int | None = None) -> Compiled | None:

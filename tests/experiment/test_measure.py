@@ -180,6 +180,20 @@ def test_a_time_near_the_floor_of_its_clock_says_so() -> None:
         assert ("near the clock's floor" in measurement.note) is near
 
 
+def test_a_reference_belongs_to_the_problem_and_not_to_who_asks() -> None:
+    problem, y = Problem("p", np), np.zeros_like(X)
+    problem.asker = "variant a"
+    problem.reference("y", Out(y, lambda: X))
+    problem.asker = "variant b"
+    problem.reference("y", Out(y, lambda: X * np.float32(1 + 1e-7)))  # within the tolerance
+    calls = []
+    problem.reference("y", Out(y, lambda: calls.append(1)))
+    assert not calls
+    problem.asker = "variant c"
+    with pytest.raises(SpecError, match=r"depends on more than the problem: variant c's is not that of variant a "):
+        problem.reference("y", Out(y, lambda: X * 2))
+
+
 def test_references_are_evaluated_once_per_problem() -> None:
     calls = []
 
