@@ -113,7 +113,8 @@ def is_baseline(row: Stored, peers: Sequence[Stored], note: KernelNote) -> bool:
 
 def _problem(group: Sequence[Stored], note: KernelNote) -> Problem:
     first = group[0].result
-    tuning = max((row.result.config.tuning for row in group), key=len)
+    # Every axis that some row has: variants differ in what can be chosen for them.
+    tuning = tuple(dict.fromkeys(name for row in group for name in row.result.config.tuning))
     config = first.config
     axes = {name: value for name, value in config.axes.items() if name not in tuning}
     axes |= {
