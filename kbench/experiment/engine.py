@@ -14,7 +14,7 @@ from types import TracebackType
 
 import msgspec
 
-from kbench.errors import BuildError, DeviceError
+from kbench.errors import BuildError, CannotBuild, DeviceError
 from kbench.experiment.process import Process, WorkerDied
 from kbench.experiment.protocol import (
     MODES,
@@ -109,7 +109,7 @@ class Engine:
                 try:
                     binaries = builds.of(planned)
                 except BuildError as error:
-                    yield _failed(row, "build_failed", str(error), begin)
+                    yield _failed(row, status_of_build(error), str(error), begin)
                     continue
                 spec = str(planned.kernel.spec_path)
                 yield self._one(
@@ -163,6 +163,11 @@ class Engine:
     def _receive(self, timeout_s: float) -> Reply | None:
         assert self._worker is not None
         return self._worker.receive(timeout_s)
+
+
+def status_of_build(error: BuildError) -> Status:
+    """A machine that cannot compile is no failure of the source, and is tried again."""
+    return "crashed" if isinstance(error, CannotBuild) else "build_failed"
 
 
 def _failed(row: Result, status: Status, message: str, begin: float) -> Result:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from kbench.errors import BuildError, DeviceError, KbenchError, KernelFault, SpecError, UsageError
+from kbench.errors import BuildError, CannotBuild, DeviceError, KbenchError, KernelFault, SpecError, UsageError
 from kbench.experiment.measure import Problem, Say, measure
 from kbench.experiment.protocol import Job
 from kbench.experiment.result import Compiled, Result, Status
@@ -137,6 +137,8 @@ def _status_of(error: Exception) -> tuple[Status, str]:
             return "skipped", str(error)
         case SpecError():
             return "spec_failed", str(error)
+        case CannotBuild():
+            return "crashed", str(error)
         case BuildError():
             return "build_failed", str(error)
         case MemoryError():
