@@ -5,6 +5,7 @@ KbenchError                    exit code
 ├── SpecError                  1   a kernel's .py file (file:line, what is wrong, did you mean)
 ├── SuiteError                 2   a suite's TOML file (file, key)
 ├── BuildError                 1   the compiler's log and the command that reproduces it
+│   └── CannotBuild            1   no compiler, no room, no memory: the machine is to blame and not the source
 ├── KernelFault                3   a kernel that misbehaved while it ran (wild address, hang, divergent barrier)
 ├── ClockError                 1   a clock that lost or mixed up its samples: what it says is not to be trusted
 ├── DeviceError                5   no usable device, and the remedy
@@ -46,6 +47,11 @@ class BuildError(KbenchError):
         super().__init__("\n".join(part for part in parts if part))
         self.log = log
         self.command = command
+
+
+class CannotBuild(BuildError):
+    """The compiler is missing or could not do its work on this machine as it is. Says nothing of the source, so that
+    nobody may remember it as the source's failure."""
 
 
 class KernelFault(KbenchError):

@@ -80,8 +80,10 @@ def reshape_and_cache(
     steps = [Launch(grid=tokens, block=threads, args=(*args, n, page_size))]
     if variant == "shared":
         steps = [Launch(grid=cdiv(tokens, page_size) * cdiv(n, span), block=threads, args=(*args, n, tokens))]
+    scratch: tuple[Any, ...] = ()
     if variant == "gather":
         signatures = rng.bits(pages * page_size, "int32")  # whatever it holds
+        scratch = (signatures,)
         steps = [
             Launch(entry="sign_slots", grid=cdiv(tokens, 256), block=256, args=(signatures, mapping, tokens)),
             Launch(grid=tokens, block=threads, args=(*args, signatures, n, tokens)),
@@ -93,6 +95,7 @@ def reshape_and_cache(
             "key_cache": Out(key_cache, lambda before: written(before, key), exact=True, poison=False),
             "value_cache": Out(value_cache, lambda before: written(before, value), exact=True, poison=False),
         },
+        scratch=scratch,
         bytes_read=moved + 8 * tokens,
         bytes_written=moved,
         sectors_written=sectors_written(target, n, x, page_size, dtype.itemsize) if slots == "random" else None,

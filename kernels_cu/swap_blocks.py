@@ -43,6 +43,7 @@ def swap_blocks(
     on_host = in_order if host_order == "consecutive" else rng.permutation(pages)
     swap_in = direction == "h2d"
     kept = host(saved, pinned=memory == "pinned")
+    staging = xp.empty((pages, page_bytes), xp.uint8) if variant == "staged" else None
 
     def steps() -> list[Any]:
         if variant in ("memcpy", "batch"):
@@ -51,7 +52,6 @@ def swap_blocks(
             return [CopyBatch(pairs)] if variant == "batch" else [Copy(*pair) for pair in pairs]
         if variant == "zero_copy":
             return [launch(ctas, kept, on_host)]
-        staging = xp.empty((pages, page_bytes), xp.uint8)
         if swap_in:
             return [Copy(staging, kept), launch(pages, staging, in_order)]
         return [launch(pages, staging, in_order), Copy(kept, staging)]
@@ -78,4 +78,5 @@ def swap_blocks(
     return Op(
         steps=steps(), outputs={"cache" if swap_in else "host": out}, formula="pages page_bytes",
         bytes_h2d=pages * page_bytes * swap_in, bytes_d2h=pages * page_bytes * (not swap_in), items={"pages": pages},
+        scratch=() if staging is None else (staging,),
     )  # fmt: skip

@@ -105,11 +105,18 @@ class FakeBound:
     def read(self, output: str) -> Any:
         self.device.log.append(f"read {output}")
         array = self.outs[output].array
-        return self.memory[id(array.array if isinstance(array, HostArray) else array)].copy()
+        return self.memory[id(as_array(array))].copy()
 
     def damaged(self) -> str | None:
         self.device.log.append("damaged?")
         return None if (self.canary == 7).all() else "argument 0: guard bytes overwritten 16 bytes past its end"
+
+    def changed(self) -> str | None:
+        free = [as_array(a) for a in (*(out.array for out in self.outs.values()), *self.op.scratch)]
+        for key, array in self.memory.items():
+            if not any(id(a) == key for a in free) and not np.array_equal(array, self.initial[key]):
+                return "an array was changed, but it is no output"
+        return None
 
     def sample(self, count: int, *, clock: str, cache: str) -> Batch:
         self.device.log.append(f"sample {count}")
@@ -146,6 +153,10 @@ def scripted_quiet() -> FakeDevice:
 
 def scripted_noisy() -> FakeDevice:
     return FakeDevice(noise=0.05, tick_s=32e-9)
+
+
+def as_array(value: Any) -> Any:
+    return value.array if isinstance(value, HostArray) else value
 
 
 def unusable() -> FakeDevice:

@@ -198,7 +198,7 @@ def roofs(device: DeviceInfo = GPU) -> list[Roof]:
     ]
     if device.kind == "cuda":
         found += [
-            Roof("copy", 9.1e12, "B/s", 16 << 20, "events", "warm", "uint4 copy"),
+            Roof("L2 copy", 9.1e12, "B/s", 16 << 20, "events", "warm", "uint4 copy"),
             Roof("fp32", 5.9e13, "flop/s", 0, "events", "warm", "FMA chain"),
             Roof("fp16", 1.18e14, "flop/s", 0, "events", "warm", "half2 FMA chain"),
             Roof("h2d", 5.55e10, "B/s", 256 << 20, "events", "cold", "cudaMemcpyAsync"),

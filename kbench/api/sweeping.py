@@ -72,7 +72,9 @@ def _collected(plan: Plan, device: str, note: Any, told: Callable[[Result], None
 def _stored(plan: Plan, device: str, note: Any, told: Callable[[Result], None], store: Store, fresh: bool) -> Rows:
     """The newest row of every configuration of the plan, those that the store held already included."""
     short = keys(p.config for p in plan.configs)
-    run = Sweep(plan, device, note=note, done=None if fresh else lambda info: store.done(info.uid, info.driver))
+    samples = plan.method.samples_min
+    done = None if fresh else (lambda info: store.done(info.uid, info.driver, samples))
+    run = Sweep(plan, device, note=note, done=done)
     number: int | None = None
     try:
         for result in run:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kbench.cli import console
-from kbench.errors import UsageError, did_you_mean
+from kbench.errors import SpecError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from kbench.intent.discover import Catalog
@@ -46,6 +47,7 @@ class Chosen:
             ), found
         picked = found.pick(self.kernels) if self.kernels else self._of_folders(found)
         selections = select(picked, self.axes, self.cache or ("cold",), self.clock or ("auto",))
+        self._tell_axes(picked)
         return make_plan(selections, self._method(Method()), device=device_kind), found
 
     def start(self, device: str) -> tuple[Choice, Plan, bool]:
@@ -78,7 +80,15 @@ class Chosen:
         for axis in self.axes:
             if axis not in known:
                 raise UsageError(f"no kernel of suite {self.suite} has an axis {axis!r}{did_you_mean(axis, known)}")
+        self._tell_axes([s.kernel for s in selections])
         return [replace(s, cache=self.cache or s.cache, clock=self.clock or s.clock) for s in selections]
+
+    def _tell_axes(self, kernels: Sequence[Kernel]) -> None:
+        """Which of several kernels an axis option does not reach."""
+        for axis in self.axes:
+            lacking = list(dict.fromkeys(k.name for k in kernels if axis not in k.axes))
+            if lacking:
+                console.say(f"no axis {axis} in {', '.join(lacking)}: the option does not narrow them")
 
     def _of_folders(self, found: Catalog) -> list[Kernel]:
         if not self.whole_paths:
@@ -87,6 +97,8 @@ class Chosen:
             )
         mine = {path.resolve() for path in self.paths}
         picked = [k for k in found.kernels.values() if k.spec_path.parent in mine]
+        if not picked and found.broken:
+            raise SpecError("\n".join(map(str, found.broken.values())))
         if not picked:
             raise UsageError(f"no kernels in {', '.join(str(p) for p in self.paths)}: `kbench new NAME` writes one")
         return picked
@@ -97,9 +109,13 @@ class Chosen:
         given = dict(self.method)
         preset = given.pop("preset", "")
         try:
-            return msgspec.structs.replace(base.of_preset(preset) if preset else base, **given)
+            method = msgspec.structs.replace(base.of_preset(preset) if preset else base, **given)
         except ValueError as error:
             raise UsageError(str(error)) from error
+        for name in ("precision", "max_time_s", "timeout_s"):
+            if not math.isfinite(getattr(method, name)):
+                raise UsageError(f"{name} must be a number, not {getattr(method, name)}")
+        return method
 
 
 def folders(paths: Sequence[Path]) -> list[Path]:

@@ -13,12 +13,14 @@ import click
 @dataclass(frozen=True)
 class Column:
     """name: the header in a pipe, with the SI unit of its plain values (time_s); title: the header on a terminal, where
-    `show` makes a value readable ("12.3 us"). number: aligned to the right, never wrapped."""
+    `show` makes a value readable ("12.3 us"). number: aligned to the right, never wrapped. below: long texts, which a
+    terminal gets under the table, each once with the rows that share it."""
 
     name: str
     title: str = ""
     show: Callable[[Any], str] = str
     number: bool = False
+    below: bool = False
 
 
 def say(message: str = "") -> None:
@@ -68,7 +70,7 @@ def _rich_table(columns: Sequence[Column], rows: list[Sequence[Any]], title: str
     from rich.text import Text
 
     shown = Table(box=SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", pad_edge=False)
-    used = [i for i in range(len(columns)) if any(row[i] is not None for row in rows)]
+    used = [i for i, column in enumerate(columns) if not column.below and any(row[i] is not None for row in rows)]
     for column in (columns[i] for i in used):
         justify: Literal["right", "left"] = "right" if column.number else "left"
         narrow = column.number or column.name in ("key", "status")
@@ -76,7 +78,31 @@ def _rich_table(columns: Sequence[Column], rows: list[Sequence[Any]], title: str
     for row in rows:
         cells = ["" if row[i] is None else columns[i].show(row[i]) for i in used]
         shown.add_row(*(Text(cell, style=_style(cell)) for cell in cells))
-    Console().print(shown)
+    terminal = Console()
+    # A terminal that is too narrow wraps lines: better than numbers without their last digits.
+    numbers = [
+        max(len(columns[i].show(row[i])) for row in rows if row[i] is not None) for i in used if columns[i].number
+    ]
+    texts = _TEXT * (len(used) - len(numbers))
+    terminal.print(shown, width=max(terminal.width, sum(numbers) + texts + 3 * len(used)), no_wrap=True, crop=False)
+    for i, column in enumerate(columns):
+        if column.below:
+            _below(columns, rows, i)
+
+
+def _below(columns: Sequence[Column], rows: list[Sequence[Any]], at: int) -> None:
+    """Each text of a column once, after the configuration that has it, or the number of those that share it."""
+    name = next(i for i, column in enumerate(columns) if column.name == "configuration")
+    shared: dict[str, list[str]] = {}
+    for row in rows:
+        if row[at]:
+            shared.setdefault(str(row[at]), []).append(str(row[name]))
+    for text, names in shared.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        out(f"{names[0]}{more}: {text}")
+
+
+_TEXT = 12  # the least room for a column of text, which is folded in it
 
 
 def _style(cell: str) -> str:

@@ -40,7 +40,7 @@ def command(device: str, db: Path, as_json: bool) -> int:
     opened = _opened(choice)
     ours = [_python(), *_checks(db)]
     cuda = [probe if choice.kind == "cuda" else _optional(probe) for probe in probes()]
-    found = [opened, *ours, *cuda]
+    found = [opened, *ours, *(cuda if as_json else _without_driver(cuda))]
     if as_json:
         console.json([dict(zip(("name", "state", "found", "remedy"), probe, strict=True)) for probe in found])
     else:
@@ -53,6 +53,15 @@ def command(device: str, db: Path, as_json: bool) -> int:
 def _row(probe: Probe) -> tuple[str, str, str, str | None]:
     name, state, found, remedy = probe
     return state, name, found, remedy or None
+
+
+def _without_driver(cuda: list[Probe]) -> list[Probe]:
+    """Where there is no driver, what must fail for that reason shares its line."""
+    if next(state for name, state, *_ in cuda if name == "driver") == "ok":
+        return cuda
+    follow = [name for name, state, *_ in cuda if name in ("GPU", "counters") and state != "ok"]
+    kept = [probe for probe in cuda if probe[0] not in follow]
+    return [(", ".join([p[0], *follow]), *p[1:]) if p[0] == "driver" else p for p in kept]
 
 
 def _optional(probe: Probe) -> Probe:

@@ -15,7 +15,7 @@ import click
 from kbench.cli import console
 from kbench.cli.chosen import catalog, suite_of
 from kbench.cli.options import json_option, path_option
-from kbench.errors import KbenchError, SuiteError
+from kbench.errors import KbenchError, SuiteError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from kbench.intent.config import Value
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
+@click.argument("names", nargs=-1, metavar="[NAME]…")
 @path_option
 @json_option
-def command(paths: tuple[Path, ...], as_json: bool) -> int:
-    """Kernels with their axes and default values, and suites.
+def command(names: tuple[str, ...], paths: tuple[Path, ...], as_json: bool) -> int:
+    """Kernels with their axes and default values, and suites: all, or those named.
 
     \b
     Example:
@@ -35,8 +36,17 @@ def command(paths: tuple[Path, ...], as_json: bool) -> int:
     found = catalog(paths)
     kernels = [found.kernels[name] for name in sorted(found.kernels)]
     broken: list[KbenchError] = list(found.broken.values())
+    known = {*found.kernels, *found.broken, *_suite_names(paths)}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no kernel or suite {name!r}{did_you_mean(name, known)}")
+    if names:
+        kernels = [kernel for kernel in kernels if kernel.name in names]
+        broken = [found.broken[name] for name in names if name in found.broken]
     suites = {}
     for name in _suite_names(paths):
+        if names and name not in names:
+            continue
         try:
             suites[name] = suite_of(name, paths).title
         except SuiteError as error:
@@ -76,12 +86,14 @@ def _print(kernels: Sequence[Kernel], suites: dict[str, str]) -> None:
     width = shutil.get_terminal_size().columns
     names = [k.name for k in kernels] + list(suites)
     indent = 2 + max(map(len, names), default=0) + 2
-    console.out("Kernels")
+    if kernels:
+        console.out("Kernels")
     for kernel in kernels:
         console.out(f"  {kernel.name:<{indent - 2}}{kernel.summary}")
         for line in textwrap.wrap(_axes(kernel), max(width - indent, 30), break_long_words=False):
             console.out(" " * indent + click.style(line, dim=True))
-    console.out("Suites")
+    if suites:
+        console.out("Suites")
     for name, title in suites.items():
         console.out(f"  {name:<{indent - 2}}{title}")
 

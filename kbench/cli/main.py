@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
-import tempfile
-import time
 import traceback
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -69,7 +69,8 @@ def cli(debug: bool) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; the meaning of each code is in docs/architecture.md."""
     try:
-        code = _run(sys.argv[1:] if argv is None else list(argv))
+        with _endings():
+            code = _run(sys.argv[1:] if argv is None else list(argv))
         sys.stdout.flush()
         return code
     except click.ClickException as error:
@@ -87,6 +88,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _unexpected(error)
     except Exception as error:
         return _unexpected(error)
+
+
+@contextmanager
+def _endings() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a command as Ctrl-C does: what is kept is told, workers are ended. Where someone else has
+    decided about a signal (nohup, a test), that stands."""
+
+    def end(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    ours: list[signal.Signals] = []
+    try:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, end)
+                ours.append(number)
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _run(words: list[str]) -> int:
@@ -119,11 +140,14 @@ def _unexpected(error: Exception) -> int:
     what = f"{type(error).__name__}: {error}"
     if isinstance(error, OSError):
         return _complain(f"{what} (--debug shows where)", 1)
-    path = Path(tempfile.gettempdir()) / f"kbench-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     try:
+        from kbench.machine.build import cache_dir
+
+        path = cache_dir() / "last-error.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(traceback.format_exception(error)))
         where = f"the traceback is in {path}"
-    except OSError as failure:
+    except (OSError, ImportError) as failure:
         where = f"the traceback could not be written: {failure}; --debug shows it"
     return _complain(f"unexpected {what}\n{where}", 1)
 

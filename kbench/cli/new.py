@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from pathlib import Path
 
 import click
 
+import kbench
 from kbench.cli import console
+from kbench.cli.chosen import catalog
 from kbench.errors import UsageError
 
 _TEMPLATES = Path(__file__).parent / "template"
@@ -29,10 +32,15 @@ def command(name: str, folder: Path) -> None:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise UsageError(f"{name!r} cannot be a kernel's name: lower-case letters, digits and _, a letter first")
+    if keyword.iskeyword(name) or name in kbench.__all__:
+        raise UsageError(f"{name!r} cannot be a kernel's name: it is a word of Python or of kbench; choose another")
     files = {folder / f"{name}{suffix}": _template(name, suffix) for suffix in (".cu", ".py")}
     present = [path for path in files if path.exists()]
     if present:
         raise UsageError(f"{' and '.join(map(str, present))} already there; choose another name or remove it")
+    taken = catalog([folder] if folder.is_dir() else []).kernels.get(name)
+    if taken:
+        raise UsageError(f"{taken.spec_path} defines a kernel {name!r} already; choose another name")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in files.items():

@@ -90,6 +90,7 @@ columns_option = click.option(
     help="Further columns, by the names of kbench export: compile_s, binary_bytes, memory_bytes, items_per_s, …",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Start a very large selection without asking.")
 _SELECTION = (
     kernels_option,
     path_option,

@@ -58,7 +58,7 @@ _COLUMNS = (
             ("footprint_bytes", "occupies"),
         )
     ),
-    console.Column("message", "why"),
+    console.Column("message", "why", below=True),
 )
 
 

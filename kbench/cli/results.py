@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from kbench.cli import console
 from kbench.cli.options import SHORT_AXES, db_option, given_axes
 from kbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from kbench.record.store import KernelNote, Stored
+    from kbench.record.store import KernelNote, Store, Stored
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -48,6 +50,16 @@ def reads(command: Command) -> Command:
     return wrapped  # type: ignore[return-value]
 
 
+@contextmanager
+def unreadable_told(store: Store) -> Iterator[None]:
+    """Say at the end what of the store could not be read."""
+    try:
+        yield
+    finally:
+        for what, why in store.unreadable.items():
+            console.say(f"kbench: {what} of {store.path} is left out, this kbench cannot read it: {why}")
+
+
 def _load(
     db: Path,
     *,
@@ -67,7 +79,7 @@ def _load(
         if status not in STATUSES:
             raise UsageError(f"unknown status {status!r}{did_you_mean(status, STATUSES)}")
     wanted = {name: parse_values(name, values) for name, values in axes.items()}
-    with Store.open(db, readonly=True) as store:
+    with Store.open(db, readonly=True) as store, unreadable_told(store):
         notes = store.notes()
         rows = store.latest(Filter(kernels=kernels, statuses=statuses, axes=wanted, devices=devices, configs=configs))
         if not rows:

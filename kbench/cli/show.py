@@ -61,5 +61,5 @@ def print_tables(rows: Sequence[Stored], notes: Mapping[str, KernelNote], column
     from rich.console import Console
 
     terminal = Console()
-    for part in [*renderables(found), *size_curves.table(curves)]:
+    for part in [*renderables(found, terminal.width), *size_curves.table(curves)]:
         terminal.print(part)

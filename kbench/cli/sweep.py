@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,17 +13,22 @@ import click
 
 from kbench.cli import console
 from kbench.cli.chosen import Chosen
-from kbench.cli.options import columns_option, db_option, device_option, json_option, measures, selects
+from kbench.cli.options import columns_option, db_option, device_option, json_option, measures, selects, yes_option
 from kbench.cli.progress import Progress
+from kbench.cli.results import unreadable_told
+from kbench.errors import UsageError
 
 if TYPE_CHECKING:
     from kbench.experiment.result import Result
     from kbench.experiment.sweep import Sweep
+    from kbench.intent.plan import Plan
     from kbench.record.store import KernelNote, Store, Stored
     from kbench.record.writer import Writer
 
 INTERRUPTED = 130
 FAILED = 3
+LARGE = 2000
+EACH_S = 0.3  # checking, warming up and the samples of a small kernel that is compiled already
 
 
 @click.command("sweep")
@@ -33,8 +38,11 @@ FAILED = 3
 @db_option
 @click.option("--fresh", is_flag=True, help="Measure again what the store already holds.")
 @columns_option
+@yes_option
 @json_option
-def command(chosen: Chosen, device: str, db: Path, fresh: bool, columns: tuple[str, ...], as_json: bool) -> int:
+def command(
+    chosen: Chosen, device: str, db: Path, fresh: bool, columns: tuple[str, ...], yes: bool, as_json: bool
+) -> int:
     """Compile, check and time every configuration of a selection.
 
     Results are kept one by one: the same command again measures only what is missing or has changed.
@@ -52,8 +60,10 @@ def command(chosen: Chosen, device: str, db: Path, fresh: bool, columns: tuple[s
     choice, plan, broken = chosen.start(device)
     if columns:
         columns = asked.checked(columns, asked.of_plan(plan))  # before anything is measured
-    with Store.open(db) as store, Progress("sweep", len(plan.configs)) as progress:
-        done = None if fresh else (lambda info: store.done(info.uid, info.driver))
+    ask_if_large(plan, yes)
+    with Store.open(db) as store, Progress("sweep", len(plan.configs)) as progress, unreadable_told(store):
+        samples = plan.method.samples_min
+        done = None if fresh else (lambda info: store.done(info.uid, info.driver, samples))
         sweep = Sweep(plan, choice.name, done=done, note=progress.note, watch=lambda p, _: progress.show(p.config.id))
         session = _Session(store, sweep, progress)
         try:
@@ -99,6 +109,8 @@ class _Session:
                     self._progress.advance(result.config.id)
                     self._tell(result)
         finally:
+            for result in self._writer.unfit if self._writer else ():
+                self._tell(result)
             self._store.finish(run)
 
     @property
@@ -166,4 +178,25 @@ def _finish(
     sys.stdout.flush()
     count = Counter(row.result.status for row in rows)
     console.say(f"{', '.join(f'{n} {status}' for status, n in count.most_common())}; results in {db}")
-    return FAILED if FAILURES & set(count) else 0
+    return nothing_measured(count) or (FAILED if FAILURES & set(count) else 0)
+
+
+def nothing_measured(statuses: Collection[str]) -> int:
+    """Where every configuration was skipped: a line that says so, and the exit code of an empty selection; else 0."""
+    if set(statuses) != {"skipped"}:
+        return 0
+    console.say("kbench: nothing ran: every configuration of this selection is skipped, for the reasons above")
+    return UsageError.exit_code
+
+
+def ask_if_large(plan: Plan, yes: bool) -> None:
+    """Let the user think again before a day is spent. Raises UsageError where that cannot be asked, or is denied."""
+    count = sum(planned.status == "ok" for planned in plan.configs)
+    if yes or count <= LARGE:
+        return
+    hours = count * EACH_S / 3600
+    what = f"{count} configurations, at {EACH_S:g} s each about {hours:.1f} hours"
+    narrow = "narrow it with --axis, or start it with --yes; `kbench plan` shows them"
+    if sys.stdin.isatty() and sys.stderr.isatty() and click.confirm(f"{what}. Start?", err=True):
+        return
+    raise UsageError(f"{what}: {narrow}")

@@ -9,8 +9,9 @@ import click
 
 from kbench.cli import console
 from kbench.cli.chosen import Chosen
-from kbench.cli.options import device_option, json_option, selects, timeout_option
+from kbench.cli.options import device_option, json_option, selects, timeout_option, yes_option
 from kbench.cli.progress import Progress
+from kbench.cli.sweep import ask_if_large, nothing_measured
 from kbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ SANITIZER_TIMEOUT_S = 120.0
 @device_option
 @click.option("--races", is_flag=True, help="On the cpu: find data races with ThreadSanitizer.")
 @click.option("--asan", is_flag=True, help="On the cpu: find out-of-bounds accesses with AddressSanitizer.")
+@yes_option
 @json_option
-def command(chosen: Chosen, device: str, races: bool, asan: bool, as_json: bool) -> int:
+def command(chosen: Chosen, device: str, races: bool, asan: bool, yes: bool, as_json: bool) -> int:
     """Check every configuration against its reference, without timing it.
 
     On the cpu each one runs in three thread orders and at both ends of its guard pages, with undefined-behaviour
@@ -48,6 +50,7 @@ def command(chosen: Chosen, device: str, races: bool, asan: bool, as_json: bool)
     if (races or asan) and device not in ("auto", "cpu"):
         raise UsageError("--races and --asan need the cpu device")
     choice, plan, broken = chosen.start("cpu" if races or asan else device)
+    ask_if_large(plan, yes)
     method = plan.method
     if (races or asan) and "timeout_s" not in chosen.method:
         method = msgspec.structs.replace(method, timeout_s=SANITIZER_TIMEOUT_S)
@@ -67,10 +70,12 @@ def command(chosen: Chosen, device: str, races: bool, asan: bool, as_json: bool)
         console.table(_COLUMNS, [(r.config.id, r.status, _tolerance(r), r.message) for r in results])
     count = Counter(r.status for r in results)
     console.say(", ".join(f"{n} {status}" for status, n in count.most_common()))
-    return 3 if broken or FAILURES & set(count) else 0
+    return nothing_measured(count) or (3 if broken or FAILURES & set(count) else 0)
 
 
-_COLUMNS = tuple(console.Column(name) for name in ("configuration", "status", "tolerance", "message"))
+_COLUMNS = tuple(
+    console.Column(name, below=name == "message") for name in ("configuration", "status", "tolerance", "message")
+)
 
 
 def _tolerance(result: Result) -> str:

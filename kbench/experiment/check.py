@@ -16,6 +16,7 @@ import numpy as np
 
 from kbench.errors import SpecError
 from kbench.experiment.result import Check
+from kbench.intent.guest import FAULTS
 from kbench.intent.op import HostArray, Out
 from kbench.machine.device import POISON
 
@@ -76,7 +77,7 @@ def _evaluated(name: str, reference: Any, initial: Any) -> Any:
         return reference(before=initial.copy()) if _takes_before(reference) else reference()
     except (MemoryError, SpecError):
         raise
-    except Exception as error:
+    except FAULTS as error:
         code = getattr(reference, "__code__", None)
         where = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
         raise SpecError(f"{where}the reference of output {name!r}: {type(error).__name__}: {error}") from error

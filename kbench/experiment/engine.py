@@ -15,7 +15,7 @@ from types import TracebackType
 
 import msgspec
 
-from kbench.errors import BuildError, DeviceError
+from kbench.errors import BuildError, CannotBuild, DeviceError
 from kbench.experiment.group import Group, Watch, groups
 from kbench.experiment.process import Process, WorkerDied
 from kbench.experiment.protocol import (
@@ -31,7 +31,7 @@ from kbench.experiment.protocol import (
     Unusable,
 )
 from kbench.experiment.repeated import repeated
-from kbench.experiment.result import Result, Roof
+from kbench.experiment.result import Result, Roof, Status
 from kbench.experiment.source import Sources
 from kbench.intent.method import Method
 from kbench.intent.plan import Planned
@@ -125,9 +125,8 @@ class Engine:
         try:
             binaries = builds.of(planned)
         except BuildError as error:
-            return msgspec.structs.replace(
-                row, status="build_failed", message=str(error), wall_s=time.perf_counter() - begin
-            )
+            wall_s = time.perf_counter() - begin
+            return msgspec.structs.replace(row, status=status_of_build(error), message=str(error), wall_s=wall_s)
         kernel, config = planned.kernel, planned.config
         baseline = config.axes.get("variant") in kernel.baselines
         return Task(config, str(kernel.spec_path), binaries, planned.traffic, row.source, baseline)
@@ -192,6 +191,11 @@ class Engine:
     def _receive(self, timeout_s: float) -> Reply | None:
         assert self._worker is not None
         return self._worker.receive(timeout_s)
+
+
+def status_of_build(error: BuildError) -> Status:
+    """A machine that cannot compile is no failure of the source, and is tried again."""
+    return "crashed" if isinstance(error, CannotBuild) else "build_failed"
 
 
 class _Builds:

@@ -202,7 +202,7 @@ class Entrant:
             notes.append(f"not corrected: the clock adds {last.correction_s:.3g} s, more than a whole sample")
         if self._throttled:
             notes.append("throttled: " + ", ".join(dict.fromkeys(r for t in self._telemetry for r in t.throttle)))
-        return Measurement(
+        found = Measurement(
             clock=last.clock,
             cache=last.cache,
             samples_s=tuple(self.samples),
@@ -220,3 +220,6 @@ class Entrant:
             throttled=self._throttled,
             memory_bytes=self._bound.memory_bytes(),
         )
+        if not found.near_floor:
+            return found
+        return msgspec.structs.replace(found, note=f"{found.note}; near the clock's floor: it says little".lstrip("; "))

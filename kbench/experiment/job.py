@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from kbench.errors import BuildError, DeviceError, KbenchError, KernelFault, SpecError, UsageError
+from kbench.errors import BuildError, CannotBuild, DeviceError, KbenchError, KernelFault, SpecError, UsageError
 from kbench.experiment.contest import Contest, Finished
 from kbench.experiment.entrant import Entrant, Gauge
 from kbench.experiment.field import Field, Member, Turns
@@ -97,7 +97,7 @@ class Bench:
         return True
 
     def _member(self, field: Field, at: int, task: Task, job: Job) -> Member:
-        op, problem = self._op(task)
+        op, problem = self._op(task, f"variant {task.config.axes.get('variant')}")
         row = self._row(task, traffic=traffic_of(op))
         outs = {name: as_out(value) for name, value in op.outputs.items()}
         bound = field.bind(op, task.binaries, **limits(self.device, job))
@@ -148,7 +148,7 @@ class Bench:
         for at, task in enumerate(job.tasks):
             turns.pass_to(at, "inputs")
             try:
-                op, problem = self._op(task)
+                op, problem = self._op(task, task.config.id)
                 outs = {name: as_out(value) for name, value in op.outputs.items()}
                 turns.pass_to(at, "check")
                 row = self._row(task, traffic=traffic_of(op))
@@ -191,12 +191,14 @@ class Bench:
         """Drop inputs and references."""
         self._problem = None
 
-    def _op(self, task: Task) -> tuple[Op, Problem]:
+    def _op(self, task: Task, asker: str) -> tuple[Op, Problem]:
+        """asker: on whose behalf references are asked for, see Problem."""
         name = task.config.problem
         if self._problem is None or self._problem.name != name:
             self._problem = None  # freed before the next one is made
             self._problem = Problem(name, self.device.xp)
         self._problem.rng.restart()
+        self._problem.asker = asker
         return self._kernel(task).op(self.device.xp, self._problem.rng, task.config), self._problem
 
     def _kernel(self, task: Task) -> Kernel:
@@ -237,6 +239,8 @@ def _status_of(error: Exception) -> tuple[Status, str]:
             return "skipped", str(error)
         case SpecError():
             return "spec_failed", str(error)
+        case CannotBuild():
+            return "crashed", str(error)
         case BuildError():
             return "build_failed", str(error)
         case MemoryError():

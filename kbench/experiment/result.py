@@ -75,6 +75,11 @@ class Measurement(msgspec.Struct, frozen=True):
     process_centers_s: tuple[float, ...] = ()
     spread: float | None = None
 
+    @property
+    def near_floor(self) -> bool:
+        """Whether a third or more of what the clock read is what it reads for an empty kernel: it says little then."""
+        return self.summary.center_s + self.correction_s < 1.5 * self.floor_s
+
 
 Place = Literal["best", "tied", "behind", "stopped"]
 

@@ -30,6 +30,7 @@ DEVICES = ("cuda", "cpu")
 """The kinds of device that the roof kernels are for; another one has no roofs."""
 LINKS = ("h2d", "d2h", "h2d pageable", "d2h pageable")
 FLOPS = ("fp32", "fp16")
+L2 = ("L2 read", "L2 copy")
 SMALLEST, LARGEST, LARGEST_LINK = 2**16, 2**32, 2**28
 SHARE_OF_MEMORY = 16
 """A roof touches at most one 16th of the device's memory: inputs, references and guarded copies stand beside it."""
@@ -142,7 +143,8 @@ def _path(info: DeviceInfo) -> Path:
 
 def _kind(info: DeviceInfo, traffic: Traffic) -> str:
     if traffic.link_bytes:
-        return "h2d" if traffic.bytes_h2d >= traffic.bytes_d2h else "d2h"
+        direction = "h2d" if traffic.bytes_h2d >= traffic.bytes_d2h else "d2h"
+        return f"{direction} pageable" if traffic.pageable and info.kind != "cpu" else direction
     if info.kind == "cpu":
         return "copy"
     share = traffic.bytes_read / max(traffic.useful_bytes, 1)

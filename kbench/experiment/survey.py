@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from kbench.experiment.engine import Engine
 from kbench.experiment.result import Result, Roof
-from kbench.experiment.roofs import FLOPS, LINKS, MIXES, Point, Roofs, sizes
+from kbench.experiment.roofs import FLOPS, L2, LINKS, MIXES, Point, Roofs, sizes
 from kbench.intent.discover import load
 from kbench.intent.method import Method
 from kbench.intent.plan import Planned, Selection, make_plan
@@ -20,7 +21,7 @@ _AXIS = {"read": "read", "mix 2:1": "2to1", "copy": "copy", "mix 1:2": "1to2", "
 
 
 def everything(info: DeviceInfo, cache: str = "cold", clock: str = "auto", max_bytes: int | None = None) -> list[Point]:
-    """All points of a device: every mix and link at every size, and the arithmetic of a GPU."""
+    """All points of a device: every mix and link at every size, and a GPU's arithmetic and L2 (warm, within it)."""
     kinds = ("copy", "h2d", "d2h") if info.kind == "cpu" else (*MIXES, *LINKS)
     points = []
     for kind in kinds:
@@ -28,7 +29,19 @@ def everything(info: DeviceInfo, cache: str = "cold", clock: str = "auto", max_b
         while nbytes <= largest:
             points.append(Point(kind, nbytes, clock, cache))
             nbytes *= 2
-    return points + [Point(kind, 0, clock, cache) for kind in FLOPS if info.kind != "cpu"]
+    if info.kind != "cpu":
+        points += [Point(kind, 0, clock, cache) for kind in FLOPS]
+        points += [Point(kind, nbytes, clock, "warm") for kind in L2 for nbytes in _in_l2(info)]
+    return list(dict.fromkeys(points))
+
+
+def _in_l2(info: DeviceInfo) -> list[int]:
+    """Working sets that stay in L2: the four largest powers of two within three quarters of it, since a part of it may
+    hold other things."""
+    if not info.l2_bytes:
+        return []
+    largest = int(math.log2(info.l2_bytes * 3 // 4))
+    return [2**power for power in range(largest - 3, largest + 1)]
 
 
 def measure(engine: Engine, points: Iterable[Point], known: Roofs) -> Iterator[Roof | str]:
@@ -106,6 +119,8 @@ def _axes(info: DeviceInfo, point: Point) -> tuple[str, dict[str, Any]]:
     """Which roof kernel, and which values of its axes, are the candidates for a point."""
     if point.kind in FLOPS:
         return "fma_peak", {"precision": point.kind}
+    if point.kind in L2:
+        return "l2", {"mix": point.kind.removeprefix("L2 "), "nbytes": point.nbytes}
     if point.kind in LINKS:
         direction, _, memory = point.kind.partition(" ")
         return "link", {"direction": direction, "memory": memory or "pinned", "nbytes": point.nbytes}
@@ -114,7 +129,10 @@ def _axes(info: DeviceInfo, point: Point) -> tuple[str, dict[str, Any]]:
 
 
 def _rate(result: Result) -> float:
-    return result.flops_per_s or result.achieved_bytes_per_s or 0.0
+    """Flop/s or bytes/s; a kernel that goes over its bytes several times declares them once."""
+    passes = result.config.axes.get("passes", 1)
+    assert isinstance(passes, int)
+    return result.flops_per_s or (result.achieved_bytes_per_s or 0.0) * passes
 
 
 def _roof(point: Point, best: Result, candidates: int) -> Roof:

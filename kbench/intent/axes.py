@@ -11,6 +11,7 @@ An axis whose name ends in `dtype` holds data types; text axes hold a closed set
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -75,7 +76,7 @@ def _expand(name: str, part: Any) -> list[Value]:
     if isinstance(part, bool | int | float):
         if name.endswith("dtype"):
             raise UsageError(f"axis {name} takes data types, got {part!r}")
-        return [part]
+        return [part if isinstance(part, bool) else _in_range(part, part)]
     if not isinstance(part, str) or not part:
         raise UsageError(f"axis {name} has an empty or unreadable value: {part!r}")
     if name.endswith("dtype"):
@@ -88,14 +89,26 @@ def _scalar(text: str) -> Value:
     if text in ("true", "false"):
         return text == "true"
     found = _NUMBER.fullmatch(text)
-    if found:
+    if found and len(text) < 100:
         base, power, unit = found.groups()
         number = int(base)
-        return int(number ** int(power)) if power else number * _UNITS.get(unit or "", 1)
+        exponent = int(power or 1)
+        if abs(number) > 1 and exponent * (abs(number).bit_length() - 1) > 63:
+            raise UsageError(f"{text} is too large: integers go to 2^63 - 1")
+        return _in_range(text, int(number**exponent) * _UNITS.get(unit or "", 1))
     try:
-        return float(text) if text[0] in "+-.0123456789" else text
+        return _in_range(text, float(text)) if text[0] in "+-.0123456789" else text
     except ValueError:
         return text
+
+
+def _in_range(text: Any, number: int | float) -> int | float:
+    """A store and a kernel take 64 bits. Raises UsageError."""
+    if isinstance(number, float) and not math.isfinite(number):
+        raise UsageError(f"{text} is no finite number")
+    if isinstance(number, int) and not -(2**63) <= number < 2**63:
+        raise UsageError(f"{text} is too large: integers go to 2^63 - 1")
+    return number
 
 
 def _range(name: str, text: str, found: re.Match[str]) -> list[Value]:
@@ -107,9 +120,11 @@ def _range(name: str, text: str, found: re.Match[str]) -> list[Value]:
     assert isinstance(last, int)
     assert isinstance(step, int)
     geometric = found["factor"] == "x"
-    if last < first or step < (2 if geometric else 1) or (geometric and first < 1):
+    if last < first:
+        raise UsageError(f"axis {name}: the range {text} is empty: it goes up, and {last} is less than {first}")
+    if step < (2 if geometric else 1) or (geometric and first < 1):
         raise UsageError(
-            f"axis {name}: the range {text} never ends: it goes up, by at least 1 or by a factor of at least 2"
+            f"axis {name}: the range {text} never ends: it goes up by 1 or more, or from 1 on by a factor of 2 or more"
         )
     values: list[Value] = []
     value = first

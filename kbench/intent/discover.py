@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kbench.errors import KbenchError, SpecError, UsageError, did_you_mean
+from kbench.intent.guest import FAULTS, guest
 from kbench.intent.spec import Kernel
 
 LOADING = "kbench_spec_"
@@ -68,12 +69,13 @@ def load(path: Path) -> list[Kernel]:
         raise SpecError(f"{path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        with guest():
+            spec.loader.exec_module(module)
     except KbenchError as error:
         raise SpecError(str(error)) from error
     except SyntaxError as error:
         raise SpecError(f"{error.filename}:{error.lineno}: {error.msg}") from error
-    except Exception as error:
+    except FAULTS as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
         line = frames[-1].lineno if frames else 1
         raise SpecError(f"{path}:{line}: {type(error).__name__}: {error}") from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import index
 from typing import Any
 
 from kbench.errors import SpecError
@@ -20,11 +21,25 @@ class Skip(Exception):
 
 def dim3(value: int | Sequence[int]) -> Dim:
     """(x, y, z) of a grid or block given as an int or a sequence of one to three ints, each at least 1."""
-    values = tuple(int(v) for v in value) if isinstance(value, Sequence) else (int(value),)
+    try:
+        values = tuple(index(v) for v in value) if isinstance(value, Sequence) else (index(value),)
+    except TypeError:
+        values = ()
     if not 1 <= len(values) <= 3 or min(values) < 1:
         raise SpecError(f"grid and block are one to three positive integers, got {value!r}")
     x, y, z = (*values, 1, 1)[:3]
     return x, y, z
+
+
+def whole(name: str, value: Any) -> int:
+    """A count as an int. Raises SpecError for what is no whole number from 0 on, or too large to be stored."""
+    try:
+        number = int(value) if isinstance(value, float) and value.is_integer() else index(value)
+    except TypeError:
+        raise SpecError(f"{name} is a whole number, got {value!r}") from None
+    if not 0 <= number < 2**62:
+        raise SpecError(f"{name} is {number}: a count goes from 0 to 2^62")
+    return number
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +95,7 @@ class Launch:
 
     grid, block: ints or up to three of them. shared_bytes: dynamic shared memory. cluster: blocks per cluster.
     stream: index of the stream it runs on; after: indices of steps on other streams that must end first.
-    outputs and the byte counts are given here when the launch is the whole Op (see Op).
+    outputs, scratch and the byte counts are given here when the launch is the whole Op (see Op).
     """
 
     grid: int | Sequence[int]
@@ -92,6 +107,7 @@ class Launch:
     stream: int = 0
     after: Sequence[int] = ()
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    scratch: Sequence[Any] = ()
     bytes_read: int = 0
     bytes_written: int = 0
     sectors_read: int | None = None
@@ -144,6 +160,8 @@ Step = Launch | Copy | CopyBatch | Call
 class Op:
     """One or more steps timed as a whole, from the first start to the last end.
 
+    outputs: what it must produce, and all that it may change but for scratch: arrays for intermediate values (a staging
+    buffer, a workspace), whose contents nobody checks. Every other array must be as it was after a checked launch.
     bytes_read, bytes_written: useful device bytes, each distinct byte once. sectors_read, sectors_written: bytes in
     whole
     32-byte sectors (default: the useful bytes rounded up). bytes_h2d, bytes_d2h: over the host link, one way each.
@@ -152,6 +170,7 @@ class Op:
 
     steps: Sequence[Step]
     outputs: Mapping[str, Any]
+    scratch: Sequence[Any] = ()
     bytes_read: int = 0
     bytes_written: int = 0
     sectors_read: int | None = None
@@ -170,6 +189,7 @@ def as_op(value: Any) -> Op:
             steps=(value,), outputs=value.outputs, bytes_read=value.bytes_read, bytes_written=value.bytes_written,
             sectors_read=value.sectors_read, sectors_written=value.sectors_written, bytes_h2d=value.bytes_h2d,
             bytes_d2h=value.bytes_d2h, flops=value.flops, formula=value.formula, items=value.items,
+            scratch=value.scratch,
         )  # fmt: skip
     if not isinstance(value, Op):
         raise SpecError(f"a spec returns Launch(…) or Op(…), got {type(value).__name__}")
@@ -177,8 +197,6 @@ def as_op(value: Any) -> Op:
         raise SpecError("an Op needs at least one step")
     if not value.outputs:
         raise SpecError("an Op needs outputs={name: (array, reference)}: kbench times nothing that it cannot check")
-    if value.bytes_read + value.bytes_written + value.bytes_h2d + value.bytes_d2h <= 0:
-        raise SpecError("an Op needs bytes_read and bytes_written (or bytes_h2d, bytes_d2h)")
     return value
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
 
 from kbench.errors import SpecError, UsageError
 from kbench.intent.config import Config
+from kbench.intent.memory import nbytes_of, operands
 from kbench.intent.method import Method
-from kbench.intent.op import Call, Copy, CopyBatch, HostArray, Launch, Op, Out, Pointers, Skip, as_out
+from kbench.intent.op import Launch, Op, Skip
 from kbench.intent.spec import Kernel
 from kbench.intent.suite import Suite
 from kbench.intent.traffic import Traffic, traffic_of
@@ -112,7 +113,24 @@ def make_plan(selections: Iterable[Selection], method: Method, *, device: str, t
                 planned[config.id] = _plan_one(selection.kernel, config, method, device)
     if not planned:
         raise UsageError("the selection is empty: no configuration matches")
-    return Plan(tuple(planned.values()), method, title)
+    return Plan(tuple(_agreeing(planned.values())), method, title)
+
+
+def _agreeing(configs: Iterable[Planned]) -> Iterator[Planned]:
+    """Those of one problem owe the same useful bytes, or their bandwidths could not be compared: who differs from the
+    first by more than 1 % fails."""
+    first: dict[str, Planned] = {}
+    for planned in configs:
+        if planned.status == "ok":
+            other = first.setdefault(planned.config.problem, planned)
+            mine, theirs = planned.traffic.useful_bytes, other.traffic.useful_bytes
+            if abs(mine - theirs) > 0.01 * max(mine, theirs):
+                why = (
+                    f"{planned.kernel.spec_path}: it declares {mine} useful bytes, but {other.config.id} {theirs}: "
+                    "useful bytes belong to the problem (sectors_read and sectors_written are for what is really moved)"
+                )
+                planned = replace(planned, status="spec_failed", message=why)
+        yield planned
 
 
 def _plan_one(kernel: Kernel, config: Config, method: Method, device: str) -> Planned:
@@ -121,13 +139,13 @@ def _plan_one(kernel: Kernel, config: Config, method: Method, device: str) -> Pl
     try:
         op = kernel.op(ShapeXp(), ShapeRng(), config)
         needed = instantiations(kernel, config, op)
+        traffic, footprint = traffic_of(op), nbytes_of(operands(op))
     except Skip as reason:
-        return Planned(config, kernel, "skipped", str(reason))
+        return Planned(config, kernel, "skipped", str(reason) or "the spec gives no reason")
     except SpecError as error:
         return Planned(config, kernel, "spec_failed", str(error))
     except MemoryError:
         return Planned(config, kernel, "spec_failed", "the spec allocates real memory while it is being planned")
-    traffic, footprint = traffic_of(op), _footprint(op)
     if device == "cpu" and max(traffic.useful_bytes, footprint) > method.max_bytes:
         size = max(traffic.useful_bytes, footprint) / 2**20
         why = f"too large for the cpu: {size:.0f} MiB (--max-bytes {method.max_bytes / 2**20:.0f} MiB)"
@@ -146,32 +164,3 @@ def instantiations(kernel: Kernel, config: Config, op: Op) -> tuple[Instantiatio
         else None
         for step in op.steps
     )
-
-
-def operands(op: Op) -> Iterable[Any]:
-    """Every array that an Op touches, outputs included; values that are not arrays are left out."""
-    for step in op.steps:
-        if isinstance(step, Launch | Call):
-            for arg in step.args:
-                yield from arg.arrays if isinstance(arg, Pointers) else (arg,)
-        elif isinstance(step, Copy):
-            yield from (step.dst, step.src)
-        elif isinstance(step, CopyBatch):
-            for pair in step.pairs:
-                yield from pair
-    yield from (as_out(out).array for out in op.outputs.values())
-
-
-def _footprint(op: Op) -> int:
-    """Bytes of the distinct arrays; views of one array count once."""
-    largest: dict[int, int] = {}
-    for operand in operands(op):
-        array = operand.array if isinstance(operand, HostArray | Out) else operand
-        if not hasattr(array, "nbytes") or not getattr(array, "shape", ()):
-            continue
-        root, nbytes = array, int(array.nbytes)
-        while getattr(root, "base", None) is not None and hasattr(root.base, "nbytes"):
-            root = root.base
-            nbytes = max(nbytes, int(root.nbytes))
-        largest[id(root)] = max(largest.get(id(root), 0), nbytes)
-    return sum(largest.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes  # noqa: F401 - registers bfloat16 with NumPy, for every device and for planning
 import numpy as np
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from kbench.errors import SpecError, UsageError, did_you_mean
 from kbench.intent.axes import override, parse_values
 from kbench.intent.config import Config, Value
 from kbench.intent.dtypes import DType
+from kbench.intent.guest import FAULTS, guest
 from kbench.intent.op import Op, Skip, as_op
+from kbench.intent.promise import check_op
 
 DEFAULT_TUNING = ("threads", "variant", "vec")
 MEASURING = ("cache", "clock")
@@ -80,12 +82,15 @@ class Kernel:
         """Call the spec. Raises Skip, MemoryError, or SpecError naming the file and line that raised."""
         axes = {n: _typed(n, config.axes[n]) if n in config.axes else None for n in self.axes}
         try:
-            return as_op(self.function(xp, rng, **axes))
+            with guest():
+                op = as_op(self.function(xp, rng, **axes))
+            check_op(op)
+            return op
         except (Skip, MemoryError):
             raise
         except SpecError as error:
             raise SpecError(f"{self._where(error)}: {error}") from error
-        except Exception as error:
+        except FAULTS as error:
             raise SpecError(f"{self._where(error)}: {type(error).__name__}: {error}") from error
 
     def _where(self, error: BaseException) -> str:
@@ -93,32 +98,39 @@ class Kernel:
         line = frames[-1].lineno if frames else self.function.__code__.co_firstlineno
         return f"{self.spec_path}:{line}"
 
-    def _words(self, config: Config) -> dict[str, Any]:
-        return {n: _typed(n, v) for n, v in config.axes.items()}
-
     def entry_of(self, config: Config, given: str | None = None) -> str:
         """The C++ name expression of a launch: `given` or the kernel's own, with axis values filled in. Raises
         SpecError."""
         template = given if given is not None else self.entry
-        words = self._words(config)
-        try:
-            if callable(template):
-                return template(**words)
-            return template.format(**{n: _in_cpp(v) for n, v in words.items()})
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise SpecError(f"{self.spec_path}: entry of {config.id}: {type(error).__name__}: {error}") from error
+        name = self._filled("entry", template, config)
+        if not isinstance(name, str) or not name.strip():
+            raise SpecError(f"{self.spec_path}: entry of {config.id}: a C++ name expression is a text, got {name!r}")
+        return name
 
     def options_of(self, config: Config) -> tuple[str, ...]:
-        return self._texts(self.options, config)
+        return self._texts("options", self.options, config)
 
     def defines_of(self, config: Config) -> tuple[str, ...]:
-        return self._texts(self.defines, config)
+        return self._texts("defines", self.defines, config)
 
-    def _texts(self, given: Texts, config: Config) -> tuple[str, ...]:
-        words = self._words(config)
+    def _texts(self, what: str, given: Texts, config: Config) -> tuple[str, ...]:
+        texts = self._filled(what, given, config) if callable(given) else given
+        if isinstance(texts, str) or not isinstance(texts, Iterable):
+            raise SpecError(f"{self.spec_path}: {what} of {config.id}: a sequence of texts, got {texts!r}")
         if callable(given):
-            return tuple(given(**words))
-        return tuple(text.format(**{n: _in_cpp(v) for n, v in words.items()}) for text in given)
+            return tuple(map(str, texts))
+        return tuple(self._filled(what, str(text), config) for text in texts)
+
+    def _filled(self, what: str, given: Any, config: Config) -> Any:
+        """What a callable makes of the axes' values, or a text with them in its fields. Raises SpecError."""
+        words = {n: _typed(n, v) for n, v in config.axes.items()}
+        try:
+            with guest():
+                if callable(given):
+                    return given(**words)
+                return given.format(**{n: _in_cpp(v) for n, v in words.items()})
+        except FAULTS as error:
+            raise SpecError(f"{self._where(error)}: {what} of {config.id}: {type(error).__name__}: {error}") from error
 
 
 def _plain(value: Value) -> Value:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from kbench.intent.op import Op
+from kbench.intent.memory import operands
+from kbench.intent.op import HostArray, Op, whole
 
 SECTOR = 32
 
 
 class Traffic(msgspec.Struct, frozen=True):
-    """Declared traffic of one execution, in bytes; see kbench.intent.op.Op for the meaning of each count."""
+    """Declared traffic of one execution, in bytes; see kbench.intent.op.Op for the meaning of each count. pageable:
+    some of it is in host memory that is not page-locked."""
 
     bytes_read: int = 0
     bytes_written: int = 0
@@ -21,6 +23,7 @@ class Traffic(msgspec.Struct, frozen=True):
     flops: int = 0
     formula: str = ""
     items: dict[str, int] = {}
+    pageable: bool = False
 
     @property
     def link_bytes(self) -> int:
@@ -39,19 +42,22 @@ class Traffic(msgspec.Struct, frozen=True):
 
 
 def traffic_of(op: Op) -> Traffic:
-    """The Traffic that an Op declares; sectors default to the useful bytes rounded up to whole 32-byte sectors."""
+    """The Traffic that an Op declares; sectors default to the useful bytes rounded up to whole 32-byte sectors.
+    Raises SpecError."""
 
-    def rounded(sectors: int | None, useful: int) -> int:
-        return int(sectors) if sectors is not None else -(-int(useful) // SECTOR) * SECTOR
+    def rounded(name: str, useful: int) -> int:
+        given = getattr(op, name)
+        return whole(name, given) if given is not None else -(-useful // SECTOR) * SECTOR
 
+    counts = {
+        name: whole(name, getattr(op, name))
+        for name in ("bytes_read", "bytes_written", "bytes_h2d", "bytes_d2h", "flops")
+    }
     return Traffic(
-        bytes_read=int(op.bytes_read),
-        bytes_written=int(op.bytes_written),
-        sectors_read=rounded(op.sectors_read, op.bytes_read),
-        sectors_written=rounded(op.sectors_written, op.bytes_written),
-        bytes_h2d=int(op.bytes_h2d),
-        bytes_d2h=int(op.bytes_d2h),
-        flops=int(op.flops),
-        formula=op.formula,
-        items={name: int(count) for name, count in op.items.items()},
+        **counts,
+        sectors_read=rounded("sectors_read", counts["bytes_read"]),
+        sectors_written=rounded("sectors_written", counts["bytes_written"]),
+        formula=str(op.formula),
+        items={str(name): whole(name, count) for name, count in op.items.items()},
+        pageable=any(isinstance(a, HostArray) and not a.pinned for a in operands(op)),
     )

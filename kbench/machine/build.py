@@ -11,7 +11,7 @@ from types import ModuleType
 
 import msgspec
 
-from kbench.errors import BuildError, KbenchError
+from kbench.errors import CannotBuild, KbenchError, UsageError
 from kbench.machine.binary import Binary, Target
 from kbench.machine.source import digest
 
@@ -46,7 +46,8 @@ def _compiler(target: Target) -> ModuleType:
 
 
 def build(request: BuildRequest) -> Binary:
-    """The Binary of a request, from the cache if nothing that went into it has changed. Raises BuildError."""
+    """The Binary of a request, from the cache if nothing that went into it has changed. Raises BuildError, and
+    UsageError for a target that its compiler does not know."""
     compiler = _compiler(request.target)
     key = digest(
         Path(request.source), request.entry, repr(request.target), repr(request.options), repr(request.defines),
@@ -71,19 +72,22 @@ def build(request: BuildRequest) -> Binary:
             partial.write_bytes(msgspec.json.encode(binary))
             partial.replace(meta)
     except OSError as error:
-        raise BuildError(f"cannot write the compile cache in {home}: {error.strerror} (set XDG_CACHE_HOME)") from error
+        raise CannotBuild(f"cannot write the compile cache in {home}: {error.strerror} (set XDG_CACHE_HOME)") from error
     return binary
 
 
 def build_all(
     requests: Iterable[BuildRequest], threads: int | None = None
 ) -> Iterator[tuple[BuildRequest, Binary | KbenchError]]:
-    """Build many in parallel threads; yields each request with its Binary, or with the error that it raised, in
-    order."""
+    """Build many in parallel threads; yields each request with its Binary, or with the error that it raised, in order.
+
+    Raises CannotBuild and UsageError: they are no single request's."""
 
     def attempt(request: BuildRequest) -> Binary | KbenchError:
         try:
             return build(request)
+        except (CannotBuild, UsageError):
+            raise
         except KbenchError as error:
             return error
 

@@ -107,6 +107,10 @@ class Bound(Protocol):
         """The first argument whose guard bytes were overwritten, in words with the byte offset; None if all are
         intact."""
 
+    def changed(self) -> str | None:
+        """What the last run changed though it is neither output nor scratch, in words with its argument; None if all
+        else still has its initial contents."""
+
     def sample(self, count: int, *, clock: str, cache: str) -> Batch:
         """Take `count` samples; what the last run wrote is in the outputs, to be checked. Clocks and cache states as
         `clock` below allows; a rotation and a graph run the steps more often than `count` times, all others exactly as

@@ -69,22 +69,24 @@ Placed = tuple[Any, ...] | Transfers
 @dataclass(frozen=True, eq=False)
 class Layout:
     """bases: the distinct allocations. outputs: name -> Operand. steps: for a Launch or Call its args with each array
-    replaced by its Operand and each Pointers by its Table (other values untouched), for copies their Transfers."""
+    replaced by its Operand and each Pointers by its Table (other values untouched), for copies their Transfers.
+    scratch: what steps may change though it is no output."""
 
     bases: tuple[Base, ...]
     steps: tuple[Placed, ...]
     outputs: dict[str, Operand]
+    scratch: tuple[Operand, ...] = ()
 
 
 def layout(op: Op) -> Layout:
     """The layout of an Op. Raises SpecError for copies of unequal, gappy or overlapping arrays, memory given as both
-    host and device memory, and an output that no step touches."""
+    host and device memory, and an output or scratch array that no step touches."""
     finder = _Finder()
     for step in op.steps:
         finder.add_all(_arrays(step))
     touched = len(finder.roots)
     arrays = {name: as_out(value).array for name, value in op.outputs.items()}
-    finder.add_all(arrays.values())
+    finder.add_all([*arrays.values(), *op.scratch])
     bases = tuple(finder.merge())
     steps = tuple(
         finder.transfers(s) if isinstance(s, (Copy, CopyBatch)) else finder.arguments(s.args) for s in op.steps
@@ -94,7 +96,10 @@ def layout(op: Op) -> Layout:
     for name, operand in outputs.items():
         if operand.base not in reached:
             raise SpecError(f"output {name!r} is not an argument of any step (a copy of one, perhaps?)")
-    return Layout(bases, steps, outputs)
+    scratch = tuple(map(finder.place, op.scratch))
+    if any(operand.base not in reached for operand in scratch):
+        raise SpecError("scratch names an array that is not an argument of any step (a copy of one, perhaps?)")
+    return Layout(bases, steps, outputs, scratch)
 
 
 def _arrays(step: Any) -> Iterable[Any]:

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kbench.experiment.result import Result
+from kbench.reading import sectors
 from kbench.reading.engine import engine
+from kbench.reading.table import near_floor, noisy, tolerance
 from kbench.record.store import Stored
 
 FORMATS = ("csv", "jsonl", "json")
@@ -17,7 +19,7 @@ FORMATS = ("csv", "jsonl", "json")
 
 def flat(stored: Stored) -> dict[str, Any]:
     """One row as plain values under unit-bearing names; an axis is `axis.NAME`, a rate of items `NAME_per_s`.
-    None where there is no value. of_peak and of_roof are fractions."""
+    None where there is no value. of_peak, of_roof and of_roof_sectors are fractions."""
     result = stored.result
     row: dict[str, Any] = {
         "id": stored.id,
@@ -33,7 +35,7 @@ def flat(stored: Stored) -> dict[str, Any]:
     row |= {f"axis.{name}": value for name, value in result.config.axes.items()}
     row |= _device(result) | _times(result) | _rates(result) | _compiled(result) | engine(result)
     row["checked"] = bool(result.checks) and all(check.ok for check in result.checks)
-    row["tolerance"] = "; ".join(dict.fromkeys(check.tolerance for check in result.checks)) or None
+    row["tolerance"] = tolerance(result) if result.checks else None
     return row | {"source": result.source, "wall_s": result.wall_s}
 
 
@@ -59,6 +61,8 @@ def _times(result: Result) -> dict[str, Any]:
         "median_s": summary.median_s if summary else None,
         "low_s": summary.low_s if summary else None,
         "high_s": summary.high_s if summary else None,
+        "median_low_s": summary.median_low_s if summary else None,
+        "median_high_s": summary.median_high_s if summary else None,
         "min_s": summary.min_s if summary else None,
         "max_s": summary.max_s if summary else None,
         "samples": summary.n if summary else None,
@@ -67,6 +71,8 @@ def _times(result: Result) -> dict[str, Any]:
         "cache": measured.cache if measured else None,
         "floor_s": measured.floor_s if measured else None,
         "clock_note": measured.note if measured else None,
+        "noisy": noisy(result) if measured else None,
+        "near_floor": near_floor(result) if measured else None,
     }
 
 
@@ -76,6 +82,7 @@ def _rates(result: Result) -> dict[str, Any]:
         "achieved_bytes_per_s": result.achieved_bytes_per_s,
         "of_peak": result.of_peak,
         "of_roof": result.of_roof,
+        "of_roof_sectors": sectors.of_roof(result),
         "roof_bytes_per_s": roof.value if roof and roof.unit == "B/s" else None,
         "roof_kind": roof.kind if roof else None,
         "roof_nbytes": roof.nbytes if roof else None,
@@ -117,9 +124,14 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return others[:place] + axes + others[place:]
 
 
-def export(stored: Sequence[Stored], form: str) -> str:
-    """The rows as text: "csv" (one header), "jsonl" (one object a line) or "json" (an array). Raises ValueError."""
+def export(stored: Sequence[Stored], form: str, figures: int | None = None) -> str:
+    """The rows as text: "csv" (one header), "jsonl" (one object a line) or "json" (an array). Raises ValueError.
+
+    figures: significant figures of fractional numbers; all of them by default.
+    """
     rows = [flat(row) for row in stored]
+    if figures:
+        rows = [{name: _rounded(value, figures) for name, value in row.items()} for row in rows]
     if form == "csv":
         text = io.StringIO()
         writer = csv.DictWriter(text, columns(rows) or ["config"], restval=None, lineterminator="\n")
@@ -131,6 +143,10 @@ def export(stored: Sequence[Stored], form: str) -> str:
     if form == "json":
         return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
     raise ValueError(f"unknown format {form!r} (known: {', '.join(FORMATS)})")
+
+
+def _rounded(value: Any, figures: int) -> Any:
+    return float(f"{value:.{figures}g}") if isinstance(value, float) else value
 
 
 def frame(stored: Sequence[Stored]) -> Any:

@@ -18,7 +18,7 @@ TIE = 0.01
 
 @dataclass(frozen=True)
 class Problem:
-    """rows: ok ones by achieved bandwidth, then failures, then skipped ones. naive, baseline: the fastest ok row of
+    """rows: ok ones, the fastest first, then failures, then skipped ones. naive, baseline: the fastest ok row of
     that variant. naive_name: what the gain is over ("naive", the first variant's name, or "slowest"). ties: ok rows
     that cannot be told from the best."""
 
@@ -48,18 +48,32 @@ class Problem:
 
     @property
     def gain(self) -> float | None:
-        """The best row's speed over the naive one's; None where either is missing or there is nothing to compare."""
-        alone = self.naive is self.best and self.naive_name == "slowest"
-        return None if alone else _gain(self.naive, self.best)
+        """The best row's speed over the naive one's; None where either is missing or they are one."""
+        return None if self.naive is self.best else _gain(self.naive, self.best)
 
     @property
     def baseline_gain(self) -> float | None:
         return _gain(self.baseline, self.best)
 
     @property
+    def clock(self) -> str:
+        """The clock of the best row, "" without one."""
+        return self.best.result.measurement.clock if self.best and self.best.result.measurement else ""
+
+    @property
+    def clocks(self) -> int:
+        """How many clocks timed its rows: times of two clocks differ by what each has in it."""
+        return len({row.result.measurement.clock for row in self.ok if row.result.measurement})
+
+    @property
+    def uneven(self) -> bool:
+        """Whether its rows declare different useful bytes: their GB/s do not compare then."""
+        return len({row.result.traffic.useful_bytes for row in self.ok}) > 1
+
+    @property
     def label(self) -> str:
         """The problem's axes in words: "dtype float16 · n 2²⁰"."""
-        return " · ".join(f"{name} {worded(value)}" for name, value in self.axes.items()) or self.kernel
+        return " · ".join(f"{name} {worded(value, name)}" for name, value in self.axes.items()) or self.kernel
 
     def choice(self, config: Config) -> str:
         """What is being chosen, in words: "uint4 · threads 256"."""
@@ -100,7 +114,8 @@ def is_baseline(row: Stored, peers: Sequence[Stored], note: KernelNote) -> bool:
 
 def _problem(group: Sequence[Stored], note: KernelNote) -> Problem:
     first = group[0].result
-    tuning = max((row.result.config.tuning for row in group), key=len)
+    # Every axis that some row has: variants differ in what can be chosen for them.
+    tuning = tuple(dict.fromkeys(name for row in group for name in row.result.config.tuning))
     config = first.config
     axes = {name: value for name, value in config.axes.items() if name not in tuning}
     axes |= {
@@ -144,7 +159,7 @@ def _variant_first(tuning: Sequence[str]) -> tuple[str, ...]:
 def _rank(row: Stored) -> tuple[int, float, str]:
     result = row.result
     if result.status == "ok" and result.time_s:
-        return 0, -(result.achieved_bytes_per_s or 0.0), result.config.id
+        return 0, result.time_s, result.config.id
     return (2 if result.status == "skipped" else 1), 0.0, result.config.id
 
 
@@ -164,8 +179,10 @@ def _tied(row: Stored, best: Stored) -> bool:
     return overlap and _time(row) <= _time(best) * (1 + TIE)
 
 
-def worded(value: Value) -> str:
+def worded(value: Value, name: str = "") -> str:
     """An axis value for people; Config.id and exports have it in full."""
+    if name.endswith("bytes") and isinstance(value, int):
+        return units.size(value)
     return units.count(value) if isinstance(value, int) and not isinstance(value, bool) else format_value(value)
 
 

@@ -9,18 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from kbench.errors import StoreError
-from kbench.experiment.result import STATUSES, Roof
+from kbench.experiment.result import STATUSES, Result, Roof
 from kbench.machine.device import DeviceInfo
-from kbench.reading import units
+from kbench.reading import sectors, units
 from kbench.reading.charts.drawing import Chart, is_ours
 from kbench.reading.charts.gallery import gallery
+from kbench.reading.charts.slices import comparisons, useful
 from kbench.reading.charts.style import COLOURS, MARKER_PATHS
 from kbench.reading.export import export
 from kbench.reading.problem import Problem, problems
-from kbench.reading.rows import COLUMNS, Column, Line, lines
-from kbench.reading.table import flagged
+from kbench.reading.rows import COLUMNS, Line, lines, packed
+from kbench.reading.table import CLOCKS, FLOOR, NOISY, OVER, UNEVEN, flagged, interval, noisy, submitted, time
 from kbench.record.environment import Environment, now_utc
 from kbench.record.store import KernelNote, Run, Stored
+
+CSV_FIGURES = 7
+SUMMARISED = 6  # problems of a kernel that the summary shows at once
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,17 @@ class KernelPart:
     failed: tuple[Stored, ...]
     skipped: tuple[tuple[int, str], ...]
 
+    @property
+    def timed(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.best]
+
+    @property
+    def leading(self) -> list[str]:
+        """The names of the problems that compare most, then of the largest others."""
+        ranked = comparisons(self.timed)
+        ranked += sorted((p for p in self.timed if p not in ranked), key=useful, reverse=True)
+        return [problem.name for problem in ranked[:SUMMARISED]]
+
 
 @dataclass(frozen=True)
 class DevicePart:
@@ -50,7 +65,13 @@ class DevicePart:
 
     @property
     def best(self) -> list[Problem]:
-        return [problem for kernel in self.kernels for problem in kernel.problems if problem.best]
+        return [problem for kernel in self.kernels for problem in kernel.timed]
+
+    def arithmetic(self, result: Result) -> tuple[str, float] | None:
+        """For a kernel that computes: the measured ceiling of its data type's arithmetic, and its share of it."""
+        kind = {"float32": "fp32", "float16": "fp16"}.get(str(result.config.axes.get("dtype")))
+        tops = [roof.value for roof in self.roofs if roof.kind == kind and roof.unit == "flop/s"]
+        return (str(kind), result.flops_per_s / max(tops)) if tops and result.flops_per_s else None
 
 
 def write_report(
@@ -76,7 +97,7 @@ def write_report(
                 old.unlink()
         for chart in charts:
             (folder / f"{chart.name}.png").write_bytes(chart.png)
-        (folder / "results.csv").write_text(export(stored, "csv"), encoding="utf-8")
+        (folder / "results.csv").write_text(export(stored, "csv", CSV_FIGURES), encoding="utf-8")
         index = folder / "index.html"
         index.write_text(page, encoding="utf-8")
     except OSError as error:
@@ -135,29 +156,44 @@ def _render(stored: Sequence[Stored], parts: Sequence[DevicePart], runs: Sequenc
         "moment": moment,
         "flagged": flagged,
         "marker_paths": MARKER_PATHS,
+        "sectors": sectors,
+        "submitted": submitted,
+        "over": OVER,
+        "clocks": CLOCKS,
+        "noisy": NOISY,
+        "noisy_row": noisy,
+        "interval": interval,
+        "time": time,
+        "floor": FLOOR,
+        "uneven": UNEVEN,
     }
-    rows = [line for part in parts for kernel in part.kernels for problem in kernel.problems for line in lines(problem)]
+    failed = [(row, kernel) for part in parts for kernel in part.kernels for row in kernel.failed]
+    found = [
+        line for part in parts for kernel in part.kernels for problem in kernel.problems for line in lines(problem)
+    ]
     used = {row.run for row in stored}
     values: dict[str, Any] = {
         "written": moment(now_utc()),
         "devices": parts,
-        "rows": rows,
-        "columns": _columns(rows, several=len(parts) > 1),
+        "rows": len(found),
+        "packed": packed(found, _columns(found, several=len(parts) > 1)),
+        "scattered": any(sectors.of_roof(row.result) is not None for row in stored),
+        "mixed": any(problem.clocks > 1 for part in parts for problem in part.best),
         "counts": {status: sum(row.result.status == status for row in stored) for status in STATUSES},
+        "first": {row.result.status: kernel.anchor for row, kernel in reversed(failed)},
         "environments": [(run, environment(run.environment)) for run in reversed(runs) if run.id in used],
-        "filters": _filters(rows),
+        "filters": _filters(found),
     }
     return templates.get_template("report.html").render(values)
 
 
-def _columns(rows: Sequence[Line], several: bool) -> list[tuple[int, Column]]:
-    """The columns that say something, with their index; the device's only where there are several."""
-    found = []
-    for index, column in enumerate(COLUMNS):
-        told = several if column.title == "device" else any(line.cells[index][0] != units.NONE for line in rows)
-        if told:
-            found.append((index, column))
-    return found
+def _columns(rows: Sequence[Line], several: bool) -> list[int]:
+    """The columns that say something; the device's only where there are several."""
+    return [
+        index
+        for index, column in enumerate(COLUMNS)
+        if (several if column.title == "device" else any(line.cells[index] != units.NONE for line in rows))
+    ]
 
 
 def _filters(rows: Sequence[Line]) -> list[tuple[str, list[str]]]:

@@ -1,13 +1,15 @@
-"""The rows of the report's table: text for people beside the values that it sorts by."""
+"""The rows of the report's table, as text and packed for its script."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kbench.intent.config import format_value
-from kbench.reading import units
+from kbench.reading import sectors, units
 from kbench.reading.problem import Problem
-from kbench.reading.table import first_line, flagged, interval, tolerance
+from kbench.reading.table import FLOOR, NOISY, clock, first_line, flagged, interval, submitted, time, tolerance
 from kbench.record.store import Stored
 
 
@@ -25,11 +27,14 @@ COLUMNS = (
     Column("problem", "axes that state what is to be done", "text"),
     Column("configuration", "axes that are being chosen", "text"),
     Column("status", kind="text"),
-    Column("time", "robust centre of all samples"),
-    Column("±95 %", "half width of the interval of the median"),
+    Column("time (Hodges-Lehmann)", f"the Hodges-Lehmann centre of all samples, until all is done. ‡ {FLOOR}"),
+    Column("±95 %", f"half the width of that centre's 95 % interval, over the centre. ~ {NOISY}"),
+    Column("submit", "median time until the host had submitted it all; the time runs on until all is done"),
     Column("GB/s", "useful bytes over time; transfers: one way"),
     Column("% peak", "of the theoretical bandwidth of device memory"),
     Column("% roof", "of what this device was measured to do at this mix and size"),
+    Column("% roof, sectors", sectors.EXPLAINED),
+    Column("roof", "the measured ceiling that the row is held against, GB/s", "text"),
     Column("GFLOP/s", "declared floating-point operations over time"),
     Column("bytes", "useful bytes of one execution"),
     Column("clock", "clock and cache state", "text"),
@@ -46,16 +51,17 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Line:
-    """One row. config: its id. cells: (text, value to sort by or None), one a column."""
+    """One row. problem, chosen: the two halves of its configuration's id, "dtype=float16,n=4" and "variant=uint4".
+    marks: "best", "flagged". cells: text, one a column."""
 
-    config: str
     status: str
     kernel: str
     dtype: str
     device: str
-    best: bool
-    flagged: bool
-    cells: tuple[tuple[str, float | None], ...]
+    problem: str
+    chosen: str
+    marks: str
+    cells: tuple[str, ...]
 
 
 def lines(problem: Problem) -> list[Line]:
@@ -65,48 +71,70 @@ def lines(problem: Problem) -> list[Line]:
 
 def _line(problem: Problem, row: Stored) -> Line:
     result, config = row.result, row.result.config
+    marks = {"best": row is problem.best, "flagged": flagged(result)}
+    chosen = {name: value for name, value in config.axes.items() if name in config.tuning}
     return Line(
-        config=config.id,
         status=result.status,
         kernel=config.kernel,
         dtype=format_value(config.axes.get("dtype", "")),
         device=result.device.label,
-        best=row is problem.best,
-        flagged=flagged(result),
+        problem=config.problem.removeprefix(config.kernel)[1:-1],
+        chosen=",".join(f"{name}={format_value(value)}" for name, value in chosen.items()),
+        marks=" ".join(mark for mark, there in marks.items() if there),
         cells=_cells(problem, row),
     )
 
 
-def _cells(problem: Problem, row: Stored) -> tuple[tuple[str, float | None], ...]:
+def _cells(problem: Problem, row: Stored) -> tuple[str, ...]:
     result, measured = row.result, row.result.measurement
-    summary = measured.summary if measured else None
-    registers = result.compiled.registers if result.compiled else None
-    checks = result.checks
+    checks, moved, roof = result.checks, result.traffic.useful_bytes, result.roof
     mark = f"{'✓' if all(c.ok for c in checks) else '✗'} {tolerance(result)}" if checks else units.NONE
-    width = (summary.high_s - summary.low_s) / 2 / summary.center_s if summary else None
-    floor = measured.floor_s if measured else None
     return (
-        (result.config.kernel, None),
-        (problem.label, None),
-        (problem.choice(result.config), None),
-        (result.status.replace("_", " "), None),
-        (units.duration(result.time_s), result.time_s),
-        (interval(result), width),
-        (units.rate(result.achieved_bytes_per_s), result.achieved_bytes_per_s),
-        (units.percent(result.of_peak), result.of_peak),
-        (units.percent(result.of_roof) + (" !" if flagged(result) else ""), result.of_roof),
-        (units.rate(result.flops_per_s), result.flops_per_s),
-        (
-            units.size(result.traffic.useful_bytes) if result.traffic.useful_bytes else units.NONE,
-            result.traffic.useful_bytes,
-        ),
-        (f"{measured.clock}, {measured.cache}" if measured else units.NONE, None),
-        (units.duration(floor), floor),
-        (str(summary.n) if summary else units.NONE, summary.n if summary else None),
-        (units.NONE if registers is None else str(registers), registers),
-        (units.NONE if result.occupancy is None else f"{result.occupancy * 100:.0f}", result.occupancy),
-        (mark, None),
-        (result.device.label, None),
-        (row.key, None),
-        (first_line(result.message) or units.NONE, None),
+        result.config.kernel,
+        problem.label,
+        problem.choice(result.config),
+        result.status.replace("_", " "),
+        time(result),
+        interval(result),
+        units.duration(submitted(result)),
+        units.rate(result.achieved_bytes_per_s),
+        units.percent(result.of_peak),
+        units.percent(result.of_roof) + (" !" if flagged(result) else ""),
+        units.percent(sectors.of_roof(result)),
+        f"{roof.kind} {units.rate(roof.value)}" if roof and roof.unit == "B/s" else units.NONE,
+        units.rate(result.flops_per_s),
+        units.size(moved) if moved else units.NONE,
+        clock(result, problem),
+        units.duration(measured.floor_s if measured else None),
+        _whole(measured.summary.n if measured else None),
+        _whole(result.compiled.registers if result.compiled else None),
+        _whole(None if result.occupancy is None else round(result.occupancy * 100)),
+        mark,
+        result.device.label,
+        row.key,
+        first_line(result.message) or units.NONE,
     )
+
+
+def _whole(value: int | None) -> str:
+    return units.NONE if value is None else str(value)
+
+
+def packed(found: Sequence[Line], shown: Sequence[int]) -> dict[str, Any]:
+    """Rows as columns for the page's script, each text written once: it draws the table and sorts it by what it shows.
+
+    columns: {title, hint, number, values, at}; row i of a column is values[at[i]]. status, kernel, dtype, device,
+    problem, chosen, marks: the same without a title.
+    """
+    columns = [
+        {"title": COLUMNS[i].title, "hint": COLUMNS[i].hint, "number": COLUMNS[i].kind == "number"}
+        | _once([line.cells[i] for line in found])
+        for i in shown
+    ]
+    hidden = ("status", "kernel", "dtype", "device", "problem", "chosen", "marks")
+    return {"columns": columns} | {name: _once([getattr(line, name) for line in found]) for name in hidden}
+
+
+def _once(texts: Sequence[str]) -> dict[str, Any]:
+    place = {text: index for index, text in enumerate(dict.fromkeys(texts))}
+    return {"values": list(place), "at": [place[text] for text in texts]}

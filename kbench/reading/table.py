@@ -8,12 +8,25 @@ from dataclasses import dataclass
 
 from kbench.experiment.result import Result
 from kbench.intent.config import format_value
-from kbench.reading import units
+from kbench.reading import sectors, units
 from kbench.reading.problem import Problem, problems
 from kbench.reading.standings import gap
 from kbench.record.store import KernelNote, Stored
 
-OVER = "above its measured roof: this did not all come from DRAM"
+CLOCKS = (
+    "Two clocks: a time of the host's contains launching and waiting for the GPU, one of its events does not. "
+    "Compare across them with care."
+)
+OVER = "clearly above its measured roof: this did not all come from DRAM"
+OVER_BY = 0.02  # two measurements of one roof differ by as much
+NOISY_FROM = 0.05
+NOISY = "noisy: the interval is wider than ±5 %, or centre and median differ by more than half of it"
+FLOOR = "below or near its clock's floor: a third of it or more is what the clock reads for an empty kernel"
+UNEVEN = "Not all rows declare the same bytes: rows are sorted by time; compare times, not GB/s"
+MEANING = (
+    "time (HL): the Hodges-Lehmann centre of all samples, less the clock's correction if it has one; ±95 %: half the "
+    "width of that centre's own 95 % interval, in percent; none below 6 samples"
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,7 @@ def headline(problem: Problem) -> str:
     if problem.baseline is not None:
         name = format_value(problem.baseline.result.config.axes.get("variant", "baseline"))
         parts.append(f"{units.factor(problem.baseline_gain)} the baseline {name}")
-    text = f"best: {problem.choice(result.config)} ({', '.join(parts)})"
+    text = f"best: {problem.choice(result.config)} ({', '.join(parts)})" + _doubt(problem, best)
     if not problem.ties:
         return text
     first = " ".join(filter(None, [problem.choice(problem.ties[0].result.config), gap(problem.ties[0].result)]))
@@ -98,26 +111,65 @@ def headline(problem: Problem) -> str:
     return f"{text}; tied with {first}{others}"
 
 
+def _doubt(problem: Problem, best: Stored) -> str:
+    """Where the best row is noisy: by how much, and how many others it cannot be told from."""
+    measured = best.result.measurement
+    if measured is None or not noisy(best.result):
+        return ""
+    slower = [r.result for r in problem.ok if r is not best and (r.result.time_s or 0.0) >= (best.result.time_s or 0.0)]
+    within = sum(r.measurement.summary.low_s <= measured.summary.high_s for r in slower if r.measurement)
+    said = f"; noisy ({interval(best.result).removesuffix(' ~')})"
+    return said + (f": {within} other{'s' * (within > 1)} may be as fast" if within else "")
+
+
 def first_line(message: str) -> str:
     return message.strip().splitlines()[0].strip() if message.strip() else ""
 
 
 def interval(result: Result) -> str:
-    """Half of the 95 % interval's width, in percent of the centre."""
-    if result.measurement is None or not result.time_s:
-        return units.NONE
+    """Half of the width of the centre's 95 % interval, in percent of the centre; marked where the row is noisy."""
+    half = _half_width(result)
+    return units.NONE if half is None else f"±{half * 100:.2f} %" + (" ~" if noisy(result) else "")
+
+
+def _half_width(result: Result) -> float | None:
+    """As a share of the centre; None below 6 samples, from which no 95 % interval can be had."""
+    if result.measurement is None or not result.time_s or result.measurement.summary.n < 6:
+        return None
     summary = result.measurement.summary
-    return f"±{(summary.high_s - summary.low_s) / 2 / result.time_s * 100:.2f} %"
+    return (summary.high_s - summary.low_s) / 2 / summary.center_s if summary.precision is None else summary.precision
 
 
-def _submit(result: Result) -> str:
+def noisy(result: Result) -> bool:
+    """A wide interval, or samples so lopsided (two modes, many outliers) that centre and median disagree."""
+    half = _half_width(result)
+    if half is None or result.measurement is None:
+        return False
+    summary = result.measurement.summary
+    return half > NOISY_FROM or abs(summary.center_s - summary.median_s) > half * summary.center_s
+
+
+def near_floor(result: Result) -> bool:
+    """Below its clock's floor, or so near to it that the time says little."""
+    return result.measurement is not None and result.measurement.near_floor
+
+
+def time(result: Result) -> str:
+    return units.duration(result.time_s) + (" ‡" if near_floor(result) else "")
+
+
+def submitted(result: Result) -> float | None:
+    """The median of the time until the host had submitted it all; the row's own time runs until all was done."""
     submits = sorted(result.measurement.submit_s) if result.measurement else []
-    return units.duration(submits[len(submits) // 2]) if submits else units.NONE
+    return submits[len(submits) // 2] if submits else None
 
 
-def _clock(result: Result) -> str:
+def clock(result: Result, problem: Problem) -> str:
+    """Clock and cache state, marked where the best row of the problem was timed by another clock."""
     measured = result.measurement
-    return f"{measured.clock}, {measured.cache}" if measured else units.NONE
+    if measured is None:
+        return units.NONE
+    return f"{measured.clock}, {measured.cache}" + (" †" if measured.clock != problem.clock and problem.clock else "")
 
 
 def _roof(result: Result) -> str:
@@ -125,8 +177,8 @@ def _roof(result: Result) -> str:
 
 
 def flagged(result: Result) -> bool:
-    """Above its measured roof, as far as the printed percentage can tell."""
-    return result.of_roof is not None and round(result.of_roof, 3) > 1
+    """Above its measured roof by more than roofs repeat."""
+    return result.of_roof is not None and result.of_roof > 1 + OVER_BY
 
 
 def _check(result: Result) -> str:
@@ -136,8 +188,10 @@ def _check(result: Result) -> str:
 
 
 def tolerance(result: Result) -> str:
-    """The tolerances of all outputs, each named once."""
-    return "; ".join(dict.fromkeys(check.tolerance for check in result.checks)) or units.NONE
+    """The tolerance of all outputs, or that of each where they differ."""
+    if len({check.tolerance for check in result.checks}) > 1:
+        return "; ".join(f"{check.output}: {check.tolerance}" for check in result.checks)
+    return result.checks[0].tolerance if result.checks else units.NONE
 
 
 def _number(value: float | None) -> str:
@@ -145,14 +199,15 @@ def _number(value: float | None) -> str:
 
 
 _COLUMNS: tuple[tuple[Column, Callable[[Result], str]], ...] = (
-    (Column("time", "time"), lambda r: units.duration(r.time_s)),
+    (Column("time", "time (HL)"), time),
     (Column("interval", "±95 %"), interval),
-    (Column("submit", "submit"), _submit),
+    (Column("submit", "submit"), lambda r: units.duration(submitted(r))),
     (Column("gbps", "GB/s"), lambda r: units.rate(r.achieved_bytes_per_s)),
     (Column("gflops", "GFLOP/s"), lambda r: units.rate(r.flops_per_s)),
     (Column("of_peak", "% peak"), lambda r: units.percent(r.of_peak)),
     (Column("of_roof", "% roof"), _roof),
-    (Column("clock", "clock", right=False), _clock),
+    (Column("of_roof_sectors", "% roof, sectors"), lambda r: units.percent(sectors.of_roof(r))),
+    (Column("clock", "clock", right=False), lambda r: units.NONE),  # the problem knows, see _table
     (Column("floor", "floor"), lambda r: units.duration(r.measurement.floor_s if r.measurement else None)),
     (Column("samples", "n"), lambda r: _number(r.measurement.summary.n if r.measurement else None)),
     (Column("registers", "regs"), lambda r: _number(r.compiled.registers if r.compiled else None)),
@@ -160,6 +215,12 @@ _COLUMNS: tuple[tuple[Column, Callable[[Result], str]], ...] = (
     (Column("check", "ok", right=False), _check),
     (Column("tolerance", "tolerance", right=False), tolerance),
 )
+
+
+def _titled(column: Column, problem: Problem) -> Column:
+    """Where the host's submitting was timed too, a time is that until completion."""
+    apart = column.name == "time" and all(submitted(row.result) is not None for row in problem.ok) and problem.ok
+    return Column(column.name, "completion (HL)") if apart else column
 
 
 def _table(problem: Problem) -> ProblemTable:
@@ -171,14 +232,15 @@ def _table(problem: Problem) -> ProblemTable:
             continue
         values = result.config.axes
         named = tuple(format_value(values[c.name]) if c.name in values else units.NONE for c in axes)
-        cells = named + tuple(cell(result) for _, cell in _COLUMNS)
+        told = tuple(clock(result, problem) if c.name == "clock" else cell(result) for c, cell in _COLUMNS)
+        cells = named + told
         rows.append(Row(stored, cells, stored is problem.best, stored in problem.ties, flagged(result)))
     reasons = Counter(first_line(row.result.message) for row in problem.skipped)
     return ProblemTable(
         problem=problem,
         title=f"{problem.name} on {problem.device.label}",
         headline=headline(problem),
-        columns=axes + tuple(column for column, _ in _COLUMNS),
+        columns=axes + tuple(_titled(column, problem) for column, _ in _COLUMNS),
         rows=tuple(rows),
         skipped=tuple((n, why) for why, n in reasons.most_common()),
     )

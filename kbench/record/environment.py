@@ -58,7 +58,7 @@ class Environment(msgspec.Struct, frozen=True):
 
 
 def collect(device: DeviceInfo | None = None, argv: Sequence[str] | None = None) -> Environment:
-    """The environment of this process; argv defaults to sys.argv."""
+    """The environment of this process; argv defaults to its own, as a user would type it."""
     release = _os_release()
     return Environment(
         time_utc=now_utc(),
@@ -72,9 +72,16 @@ def collect(device: DeviceInfo | None = None, argv: Sequence[str] | None = None)
         python=f"{platform.python_implementation()} {platform.python_version()}",
         versions=_versions(),
         git=_git(),
-        argv=tuple(sys.argv if argv is None else argv),
+        argv=tuple(_command() if argv is None else argv),
         variables={n: os.environ[n] for n in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER") if n in os.environ},
     )
+
+
+def _command() -> list[str]:
+    """`kbench sweep …`, however it was started: where the package lies changes no number."""
+    program = Path(sys.argv[0])
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    return [name, *sys.argv[1:]]
 
 
 def now_utc() -> str:

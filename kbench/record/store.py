@@ -21,12 +21,17 @@ from kbench.errors import StoreError
 from kbench.experiment.result import Result
 from kbench.record.environment import Environment, now_utc
 from kbench.record.filter import Filter
-from kbench.record.format import MOVE_AWAY, prepare, translated
+from kbench.record.format import prepare, translated
 
-# A row that ended like this says nothing about the next attempt: it is measured again on resuming.
-TRANSIENT = frozenset({"crashed", "timed_out", "out_of_memory"})
+# A row that ended like this says nothing about the next attempt: it is measured again on resuming. A build depends on
+# the machine as well (compilers, headers, room on a disk), which no source hash knows.
+TRANSIENT = frozenset({"crashed", "timed_out", "out_of_memory", "build_failed"})
 
 _BUSY_S = 15.0
+
+_NEWEST = "id IN (SELECT max(id) FROM results GROUP BY config, device_uid)"
+
+_UNFIT = (msgspec.MsgspecError, OverflowError, ValueError, TypeError)
 
 _T = TypeVar("_T")
 
@@ -62,11 +67,15 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class Store:
-    """An open store. Use `Store.open`; usable as a context manager, and from several threads."""
+    """An open store. Use `Store.open`; usable as a context manager, and from several threads.
+
+    unreadable: what of the rows asked for so far this kbench cannot read, and why; such a row is left out.
+    """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, readonly: bool) -> None:
         self.path = path
         self.readonly = readonly
+        self.unreadable: dict[str, str] = {}
         self._connection = connection
 
     @classmethod
@@ -104,42 +113,50 @@ class Store:
         with translated(self.path):
             self._connection.execute("UPDATE runs SET finished = ? WHERE id = ?", (now_utc(), run))
 
-    def add(self, run: int, result: Result, key: str | None = None) -> None:
-        """Write one result and commit it. The same result of the same run is kept once, however often it is added."""
-        values = _columns(run, result, key or result.config.digest[:8])
+    def add(self, run: int, result: Result, key: str | None = None) -> Result:
+        """Write one result, commit it and return it. The same result of the same run is kept once, however often it is
+        added. One that could not be read back becomes a row that says so (spec_failed: its values come from a spec)."""
+        try:
+            values = _columns(run, result, key or result.config.digest[:8])
+        except _UNFIT as error:
+            message = f"the store cannot keep what this result holds: {error}"
+            result = Result(result.config, "spec_failed", result.device, message=message, source=result.source)
+            values = _columns(run, result, key or result.config.digest[:8])
         names = ", ".join(values)
         marks = ", ".join("?" for _ in values)
         with translated(self.path):
             self._connection.execute(
                 f"INSERT INTO results ({names}) VALUES ({marks}) ON CONFLICT (uid) DO NOTHING", tuple(values.values())
             )
+        return result
 
     def latest(self, filter: Filter | None = None) -> list[Stored]:
         """The newest row of each configuration on each device that the filter lets through, oldest first."""
         where, values = (filter or Filter()).sql()
-        newest = "id IN (SELECT max(id) FROM results GROUP BY config, device_uid)"
-        found = self._stored(f"WHERE {newest}{where} ORDER BY id", values)
+        found = self._stored(f"WHERE {_NEWEST}{where} ORDER BY id", values)
         return [row for row in found if filter is None or filter.takes(row.result)]
 
     def history(self, config: str, device_uid: str) -> list[Stored]:
         """All rows of one configuration on one device, oldest first."""
         return self._stored("WHERE config = ? AND device_uid = ? ORDER BY id", (config, device_uid))
 
-    def done(self, device_uid: str, driver: str | None = None) -> set[tuple[str, str]]:
+    def done(self, device_uid: str, driver: str | None = None, samples: int = 1) -> set[tuple[str, str]]:
         """(configuration id, source hash) of what need not run again on this device (and driver, where one is given).
 
-        Judged by the newest row of each configuration and source: a failure that would come back is done, and so is one
-        that may not (TRANSIENT) while the run that met it was killed and is still to be resumed; once a later run has
-        ended in order, it is tried again. A row whose source is unknown is never done.
+        Judged by the newest row of each configuration, the one that readers are shown: a failure that would come back
+        is done, and so is one that may not (TRANSIENT) while the run that met it was killed and is still to be resumed;
+        once a later run has ended in order, it is tried again. A row of an unknown source is never done, nor one of
+        fewer samples than are asked for (unless it says that the kernel is too slow for more).
         """
-        query = """
-            SELECT config, source, status, run > (SELECT coalesce(max(id), 0) FROM runs WHERE finished IS NOT NULL)
-            FROM results WHERE id IN
-                (SELECT max(id) FROM results WHERE device_uid = ? AND (? IS NULL OR driver = ?) GROUP BY config, source)
-        """
+        rows = self._stored(f"WHERE {_NEWEST} AND device_uid = ? AND (? IS NULL OR driver = ?)",
+                            (device_uid, driver, driver))  # fmt: skip
         with translated(self.path):
-            rows = self._connection.execute(query, (device_uid, driver, driver)).fetchall()
-        return {(name, source) for name, source, status, open in rows if source and (open or status not in TRANSIENT)}
+            (ended,) = self._connection.execute("SELECT max(id) FROM runs WHERE finished IS NOT NULL").fetchone()
+        return {
+            (row.result.config.id, row.result.source)
+            for row in rows
+            if row.result.source and _settled(row.result, row.run > (ended or 0), samples)
+        }
 
     def settle(self) -> None:
         """Runs that were killed are not to be resumed any more."""
@@ -151,10 +168,13 @@ class Store:
         query = "SELECT id, started, finished, environment, notes FROM runs ORDER BY id"
         with translated(self.path):
             rows = self._connection.execute(query).fetchall()
-        return [
-            Run(n, started, finished, self._decode(env, Environment), self._decode(notes, dict[str, KernelNote]))
-            for n, started, finished, env, notes in rows
-        ]
+        found = []
+        for n, started, finished, text, noted in rows:
+            environment = self._decode(f"run {n}", text, Environment)
+            notes = self._decode(f"the notes of run {n}", noted, dict[str, KernelNote])
+            if environment is not None:
+                found.append(Run(n, started, finished, environment, notes or {}))
+        return found
 
     def notes(self) -> dict[str, KernelNote]:
         """The newest note on each kernel."""
@@ -177,13 +197,28 @@ class Store:
     def _stored(self, where: str, values: Sequence[Any]) -> list[Stored]:
         with translated(self.path):
             rows = self._connection.execute(f"SELECT id, run, key, added, body FROM results {where}", values).fetchall()
-        return [Stored(n, run, key, added, self._decode(body, Result)) for n, run, key, added, body in rows]
+        found = ((n, run, key, added, self._decode(f"row {n}", body, Result)) for n, run, key, added, body in rows)
+        return [Stored(n, run, key, added, result) for n, run, key, added, result in found if result is not None]
 
-    def _decode(self, text: str, kind: type[_T]) -> _T:
+    def _decode(self, what: str, text: str, kind: type[_T]) -> _T | None:
+        """None, and a note in `unreadable`, for a value that this kbench cannot read."""
         try:
             return msgspec.json.decode(text, type=kind)
         except msgspec.MsgspecError as error:
-            raise StoreError(f"{self.path} holds a row that this kbench cannot read ({error}): {MOVE_AWAY}") from error
+            self.unreadable[what] = str(error)
+            return None
+
+
+def _settled(result: Result, resuming: bool, samples: int) -> bool:
+    if result.status == "ok":
+        return _sampled(result, samples)
+    return resuming or result.status not in TRANSIENT
+
+
+def _sampled(result: Result, samples: int) -> bool:
+    """Whether a row has so many samples, or says that it could have no more."""
+    measured = result.measurement
+    return measured is None or measured.summary.n >= samples or f"only {measured.summary.n} samples" in measured.note
 
 
 def _json(value: Any) -> str:
@@ -200,7 +235,11 @@ def _plain(value: Any) -> Any:
 
 
 def _columns(run: int, result: Result, key: str) -> dict[str, Any]:
+    """Raises one of _UNFIT where the result cannot be written and read back."""
     body = _json(result)
+    msgspec.json.decode(body, type=Result)
+    if abs(result.traffic.useful_bytes) >= 2**63:
+        raise OverflowError(f"{result.traffic.useful_bytes} useful bytes are more than any memory has")
     config, device, measured = result.config, result.device, result.measurement
     return {
         "uid": hashlib.sha256(f"{run}\n{config.id}\n{device.uid}\n{body}".encode()).hexdigest()[:32],

@@ -14,11 +14,15 @@ BEHIND = 64
 
 
 class Writer:
-    """Adds to one run of a store, each result in a transaction of its own, in the order given. kept: how many are
-    stored. Leaving it as a context manager waits for all; what the store raises comes out of `add` or at the end."""
+    """Adds to one run of a store, each result in a transaction of its own, in the order given. Leaving it as a context
+    manager waits for all; what the store raises comes out of `add` or at the end.
+
+    kept: how many are stored. unfit: the rows that took the place of results which the store cannot keep.
+    """
 
     def __init__(self, store: Store, run: int) -> None:
         self.kept = 0
+        self.unfit: list[Result] = []
         self._store, self._run = store, run
         self._waiting: queue.Queue[tuple[Result, str] | None] = queue.Queue(BEHIND)
         self._error: BaseException | None = None
@@ -34,8 +38,10 @@ class Writer:
         while (item := self._waiting.get()) is not None:
             if self._error is None:
                 try:
-                    self._store.add(self._run, *item)
+                    stored = self._store.add(self._run, *item)
                     self.kept += 1
+                    if stored is not item[0]:
+                        self.unfit.append(stored)
                 except BaseException as error:  # raised in the caller's thread
                     self._error = error
 

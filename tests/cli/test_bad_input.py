@@ -41,6 +41,9 @@ def test_unknown_kernel(kbench, verb: str) -> None:
         (("--cache", "hot"), ("unknown cache state 'hot'", "cold")),
         (("--clock", "sundial"), ("unknown clock 'sundial'",)),
         (("--precision", "2"), ("precision",)),
+        (("--timeout", "nan"), ("timeout_s", "nan")),
+        (("--max-time", "inf"), ("max_time_s", "inf")),
+        (("--axis", "n=1..2001"), ("2001 configurations", "hours", "--yes")),
         (("--max-bytes", "big"), ("big",)),
         (("--device", "gpu"), ("unknown device 'gpu'", "cpu")),
     ],
@@ -72,6 +75,24 @@ def test_a_spec_that_cannot_be_loaded(kbench, tmp_path: Path) -> None:
     assert "broken.py:3" in listed.stderr
 
 
+def test_a_folder_whose_only_spec_is_broken(kbench, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def (\n")
+    refused(kbench("sweep", "--path", tmp_path, "--device", "cpu"), 1, "broken.py:1", "invalid syntax")
+
+
+@pytest.mark.parametrize("verb", ["sweep", "verify"])
+def test_nothing_but_skipped_configurations(kbench, verb: str) -> None:
+    done = kbench(verb, *GOOD, "--max-bytes", "1")
+    assert done.returncode == 2
+    assert "nothing ran: every configuration" in done.stderr
+
+
+def test_an_axis_that_only_some_of_the_kernels_have(kbench) -> None:
+    done = kbench("plan", *GOOD, "--kernel", "copy", "--axis", "nbytes=4096")
+    assert done.returncode == 0
+    assert "no axis nbytes in good" in done.stderr
+
+
 def test_one_broken_spec_does_not_stop_a_folder(kbench, tmp_path: Path) -> None:
     for name in ("good.cu", "good.py"):
         (tmp_path / name).write_text((FAULTS / name).read_text())
@@ -99,6 +120,7 @@ def test_arguments_that_do_not_fit_the_kernel(kbench, tmp_path: Path) -> None:
         ("title = 'x'\n[[run]]\nkernel = 'god'\n", ("unknown kernel 'god'",)),
         ("title = 'x'\n", ("mine.toml", "run")),
         ("title = \n", ("mine.toml", "TOML")),
+        ("title = 'x'\n[method]\ntimeout_s = nan\n[[run]]\nkernel = 'good'\n", ("timeout_s", "nan")),
     ],
 )
 def test_a_wrong_suite(kbench, tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
@@ -188,13 +210,22 @@ def test_new_overwrites_nothing(kbench, tmp_path: Path) -> None:
     refused(kbench("new", "Not-A-Name"), 2, "Not-A-Name")
 
 
-def test_ctrl_c_keeps_what_is_finished_and_the_same_command_resumes(kbench, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "why"), [("class", "a word of Python"), ("cdiv", "a word of"), ("copy", "copy.py")])
+def test_new_writes_nothing_that_could_not_work(kbench, tmp_path: Path, name: str, why: str) -> None:
+    refused(kbench("new", name), 2, why)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_sweep_keeps_what_is_finished_and_the_same_command_resumes(
+    kbench, tmp_path: Path, sent: signal.Signals
+) -> None:
     sizes = ",".join(str(1000 + i) for i in range(400))
     words = command("sweep", *GOOD, "--axis", f"n={sizes}", "--max-time", "0.2")
     with subprocess.Popen(words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as sweep:  # fmt: skip
         wait_for_rows(tmp_path / "kbench.db", 3)
-        sweep.send_signal(signal.SIGINT)
+        sweep.send_signal(sent)
         out, err = sweep.communicate(timeout=30)
     assert sweep.returncode == 130
     assert out == ""

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from commandline import command, environment
+from commandline import ROOT, command, environment
 
 from kbench.cli import main as entry
 from kbench.errors import BuildError, DeviceError, KbenchError, KernelFault, StoreError, SuiteError, UsageError
@@ -82,13 +82,26 @@ def test_an_unexpected_error_names_the_file_with_its_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(entry.cli, "invoke", lambda ctx: {}["missing"])
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert entry.main(["list"]) == 1
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert [entry.main(["list"]), entry.main(["list"])] == [1, 1]
     message = capsys.readouterr().err
-    (written,) = tmp_path.glob("kbench-*.txt")
+    (written,) = (tmp_path / "kbench").iterdir()  # one file, however often
     assert "KeyError: 'missing'" in message
     assert str(written) in message
     assert "Traceback" in written.read_text()
+
+
+def test_ctrl_c_while_kbench_is_still_being_imported(kbench, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Early:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'click':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Early())\n"
+    )
+    done = kbench("list", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "kbench: interrupted\n")
 
 
 @pytest.mark.parametrize(("word", "meant"), [("swep", "sweep"), ("exprot", "export"), ("reprot", "report")])

@@ -68,6 +68,39 @@ def test_a_changed_kernel_is_measured_again(folder: Path) -> None:
     assert "already measured" not in done.stderr
 
 
+def test_a_source_that_is_put_back_is_shown_as_it_is(folder: Path) -> None:
+    """Not the other version's numbers, which are newer."""
+    for name in ("good.cu", "good.py"):
+        shutil.copy(FAULTS / name, folder)
+    source = folder / "good.cu"
+    first = source.read_text()
+    sources = []
+    for text in (first, first + "// changed\n", first):
+        source.write_text(text)
+        done = run("sweep", "--kernel", "good", "--path", folder, "--json", *SWEEP[5:], cwd=folder)
+        sources.append({row["source"] for row in json.loads(done.stdout)})
+    assert sources[0] == sources[2] != sources[1]
+    shown = json.loads(run("show", "--json", cwd=folder).stdout)
+    assert {row["source"] for row in shown} == sources[2]
+
+
+def test_more_samples_than_a_row_has_are_taken(folder: Path) -> None:
+    words = [word if word != "20" else "30" for word in SWEEP]
+    done = run(*words, "--json", cwd=folder)
+    assert {row["samples"] for row in json.loads(done.stdout)} == {30}
+    assert "2 of 2 configurations already measured" in run(*SWEEP, cwd=folder).stderr
+
+
+def test_a_row_that_cannot_be_read_is_told_and_the_others_shown(folder: Path) -> None:
+    with sqlite3.connect(folder / "kbench.db") as connection:
+        connection.execute("UPDATE results SET body = '{}' WHERE id = 1")
+    done = run("show", "--json", cwd=folder)
+    assert (done.returncode, len(json.loads(done.stdout))) == (0, 1)
+    assert "row 1 of kbench.db is left out" in done.stderr
+    again = run(*SWEEP, cwd=folder)
+    assert "1 of 2 configurations already measured" in again.stderr
+
+
 def test_kill_9_loses_nothing_that_was_kept(tmp_path: Path) -> None:
     sizes = ",".join(str(1000 + i) for i in range(300))
     words = command(*SWEEP[:-1], f"n={sizes}")
@@ -155,6 +188,16 @@ def test_a_terminal_gets_a_table_for_people(folder: Path, colour: bool) -> None:
     assert ("\x1b[32m" in text or "\x1b[1;32m" in text) == colour
 
 
+@pytest.mark.parametrize("verb", ["verify", "plan"])
+def test_a_narrow_terminal_keeps_messages_whole(tmp_path: Path, verb: str) -> None:
+    words = command(verb, "--kernel", "wrong_result", "--kernel", "good", "--path", FAULTS, "--device", "cpu",
+                    *(("--max-bytes", "20000") if verb == "plan" else ()))  # fmt: skip
+    text = on_a_terminal(words, tmp_path, environment(TERM="dumb", COLUMNS="60"))
+    (line,) = [line for line in text.splitlines() if "first wrong at" in line or "too large" in line]
+    assert line.startswith(("wrong_result[n=", "good[n="))
+    assert "…" not in text
+
+
 def on_a_terminal(words: list[str], folder: Path, env: dict[str, str]) -> str:
     ours, theirs = pty.openpty()
     with subprocess.Popen(words, cwd=folder, env=env, stdout=theirs, stderr=subprocess.DEVNULL):
@@ -182,6 +225,14 @@ def test_list_describes_every_kernel(tmp_path: Path) -> None:
     assert {line.split("\t")[1] for line in piped if line.startswith("suite")} >= {"smoke", "copy", "transpose"}
 
 
+def test_list_by_name(tmp_path: Path) -> None:
+    described = json.loads(run("list", "good", "--json", "--path", FAULTS, cwd=tmp_path).stdout)
+    assert ([kernel["name"] for kernel in described["kernels"]], described["suites"]) == (["good"], {})
+    done = run("list", "god", "--path", FAULTS, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean good" in done.stderr
+
+
 def test_verify_says_what_it_checked(tmp_path: Path) -> None:
     done = run("verify", "--kernel", "good", "--path", FAULTS, "--device", "cpu", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -206,6 +257,15 @@ def test_plan_allocates_nothing(tmp_path: Path) -> None:
     (row,) = json.loads(done.stdout)
     assert row["status"] == "ok"
     assert row["footprint_bytes"] == 2**47
+
+
+def test_doctor_says_once_that_there_is_no_driver() -> None:
+    from kbench.cli.doctor import _without_driver
+
+    cuda = [("driver", "warn", "none", "install"), ("GPU", "warn", "none", "look"), ("CuPy", "warn", "no", "pip"),
+            ("counters", "warn", "none", "install")]  # fmt: skip
+    assert [name for name, *_ in _without_driver(cuda)] == ["driver, GPU, counters", "CuPy"]
+    assert _without_driver([("driver", "ok", "580", ""), *cuda[1:]])[1:] == cuda[1:]
 
 
 def test_doctor_gives_a_line_and_a_remedy_each(tmp_path: Path) -> None:

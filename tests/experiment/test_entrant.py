@@ -76,11 +76,17 @@ def half(y: Any, x: Any) -> None:
     y[:4] = x[:4]
 
 
+def spoils_its_input(y: Any, x: Any) -> None:
+    y[...] = x
+    x[2] = 0
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
         (off_by_one, "y: first wrong at [3]: expected 4, got 5; 1 of 8 wrong"),
         (past_the_end, "argument 0: guard bytes overwritten 16 bytes past its end"),
+        (spoils_its_input, "an array was changed, but it is no output"),
         (half, "4 of 8 wrong, 4 of them never written"),
     ],
 )
@@ -171,6 +177,28 @@ def test_a_single_sample_may_be_asked_for() -> None:
     assert measurement
     assert measurement.summary.n == 1
     assert measurement.summary.precision is None
+
+
+def test_a_time_near_the_floor_of_its_clock_says_so() -> None:
+    for time_s, near in ((0.9e-7, True), (1.4e-7, True), (1.6e-7, False)):
+        _, measurement, _ = run(times=[time_s] * 500)
+        assert measurement
+        assert measurement.near_floor is near
+        assert ("near the clock's floor" in measurement.note) is near
+
+
+def test_a_reference_belongs_to_the_problem_and_not_to_who_asks() -> None:
+    problem, y = Problem("p", np), np.zeros_like(X)
+    problem.asker = "variant a"
+    problem.reference("y", Out(y, lambda: X))
+    problem.asker = "variant b"
+    problem.reference("y", Out(y, lambda: X * np.float32(1 + 1e-7)))  # within the tolerance
+    calls = []
+    problem.reference("y", Out(y, lambda: calls.append(1)))
+    assert not calls
+    problem.asker = "variant c"
+    with pytest.raises(SpecError, match=r"depends on more than the problem: variant c's is not that of variant a "):
+        problem.reference("y", Out(y, lambda: X * 2))
 
 
 def test_references_are_evaluated_once_per_problem() -> None:

@@ -89,6 +89,10 @@ def test_the_same_cache_state_is_needed_and_the_same_clock_preferred() -> None:
 def test_transfers_are_held_against_the_link_and_the_cpu_against_its_copy() -> None:
     every = known(roof("h2d", 1, 55), roof("d2h", 1, 54), roof("copy", 1, 4000))
     assert every.find(Traffic(bytes_h2d=MIB), "events", "cold") == roof("h2d", 1, 55)
+    assert every.find(Traffic(bytes_h2d=MIB, pageable=True), "events", "cold") is None
+    every.add("auto", roof("h2d pageable", 1, 8))
+    assert every.find(Traffic(bytes_h2d=MIB, pageable=True), "events", "cold") == roof("h2d pageable", 1, 8)
+    assert known(roof("d2h", 1, 5), info=CPU).find(Traffic(bytes_d2h=MIB, pageable=True), "events", "cold")
     assert every.find(Traffic(bytes_d2h=MIB, bytes_read=9 * MIB), "events", "cold") == roof("d2h", 1, 54)
     host = known(roof("copy", 1, 30), info=CPU)
     assert host.find(Traffic(bytes_read=MIB), "events", "cold") == roof("copy", 1, 30)
@@ -168,12 +172,21 @@ def test_everything_covers_each_mix_and_link_at_powers_of_two() -> None:
     assert max(p.nbytes for p in on_cpu) == MIB // 2
 
 
+def test_everything_has_the_l2_of_a_gpu_that_has_one_warm_and_within_it() -> None:
+    points = everything(msgspec.structs.replace(GPU, l2_bytes=60 * MIB))
+    warm = {(p.kind, p.nbytes) for p in points if p.cache == "warm"}
+    assert warm == {(kind, n * MIB) for kind in roofs.L2 for n in (4, 8, 16, 32)}
+    assert len(points) == len(set(points)) == len(everything(GPU)) + 8
+    assert all(p.cache == "cold" for p in everything(GPU))
+
+
 def candidates(device: str) -> dict[str, Planned]:
     """Every roof kernel with every candidate, at small and awkward sizes."""
     kernels = {k.name: k for k in load(SPEC)}
     selections = [
         Selection(kernels["roof"], {"nbytes": [2**16, 2**16 + 2**13], "variant": ["kernel"]}),
         Selection(kernels["fma_peak"], {"blocks": [1], "threads": [128]}),
+        Selection(kernels["l2"], {"nbytes": [2**16 + 2**13], "passes": [3], "threads": [256]}),
     ]
     plan = make_plan(selections, METHOD, device=device)
     return {p.config.id: p for p in plan.configs if p.status != "skipped"}
@@ -186,14 +199,14 @@ def test_every_roof_kernel_compiles_for_gpus() -> None:
         for i in p.instantiations
         if i
     }
-    assert len(requests) == 5 * 3 + 2
+    assert len(requests) == 5 * 3 + 2 * 3 + 2
     for request in requests:
         assert build(request).size_bytes > 0
 
 
 def test_every_roof_kernel_gives_what_its_reference_says() -> None:
     made = candidates("cpu")
-    assert len(made) == 5 * 2 * 9 + 2
+    assert len(made) == 5 * 2 * 9 + 2 * 3 + 2
     thin = [p for p in made.values() if p.config.axes.get("threads") in (128, None) or p.config.axes["unroll"] == 4]
     with Engine("cpu") as engine:
         rows = list(engine.run(thin, Method(timeout_s=60.0), "verify"))

@@ -34,7 +34,7 @@ def test_scaling_and_shifting_the_samples_scales_and_shifts_the_center(x: list[f
 
 
 @given(samples, st.randoms())
-def test_order_does_not_matter_and_the_interval_holds_the_median(x: list[float], random: object) -> None:
+def test_order_does_not_matter_and_each_interval_holds_its_own_estimate(x: list[float], random: object) -> None:
     s = summarise(x)
     assert s == summarise(sorted(x))
     assert s.low_s <= s.center_s <= s.high_s
@@ -91,6 +91,22 @@ def test_many_samples_are_thinned_without_moving_the_center() -> None:
     assert thin.value == pytest.approx(exact, rel=2e-4)
     small = center(x[:300])
     assert thin.high - thin.low < 0.75 * (small.high - small.low)
+
+
+def test_two_heaps_of_samples_do_not_put_the_time_outside_of_its_interval() -> None:
+    """The median sits on one of the heaps, the centre between them: the interval of one says nothing of the other."""
+    x = [1.0 + 1e-6 * i for i in range(66)] + [2.0 + 1e-6 * i for i in range(34)]
+    s = summarise(x)
+    assert s.median_high_s is not None
+    assert s.median_high_s < s.center_s
+    assert s.low_s <= s.center_s <= s.high_s
+    assert (s.center_s, s.low_s, s.high_s) == interval(x)
+
+
+def test_an_interval_is_no_narrower_than_the_clock_ticks() -> None:
+    tick = 32e-9
+    s = summarise([1.376e-6] * 99 + [1.376e-6 + tick])
+    assert (s.high_s - s.low_s) / 2 == pytest.approx(tick / math.sqrt(12 * 100))
 
 
 def test_a_tick_keeps_identical_samples_from_looking_certain() -> None:

@@ -70,6 +70,23 @@ def test_a_template_kernel_runs_on_copies_of_its_arguments(gpu: Any, bind: Any, 
     assert bound.damaged() is None
 
 
+def test_an_input_that_a_kernel_changes_is_named(gpu: Any, bind: Any) -> None:
+    xp = gpu.xp
+    x, y = xp.arange(N, dtype="int32"), xp.zeros(N, "int32")
+    copying = Copy(y, x)
+    bound = bind(copying, outputs={"y": y})
+    bound.run()
+    assert bound.changed() is None
+    bound = bind(Launch(entry="increment", grid=8, block=128, args=(x, N)), copying, outputs={"y": y})
+    bound.run()
+    assert (bound.changed() or "").startswith(f"step 0, argument 0 (int32[{N}]): changed by the kernel")
+    bound.restore({})
+    assert bound.changed() is None
+    bound = bind(Launch(entry="increment", grid=8, block=128, args=(x, N)), copying, outputs={"y": y}, scratch=[x])
+    bound.run()
+    assert bound.changed() is None
+
+
 def test_resources_as_loaded_are_those_that_the_compiler_told(gpu: Any, bind: Any) -> None:
     y = gpu.xp.zeros(N, "float32")
     for entry in ("increment", "late_fill", "scale<float>"):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -115,3 +118,19 @@ def test_host_memory_takes_a_shape_or_contents() -> None:
     assert filled[1].array.tolist() == [3, 4, 5]
     filled[1].array[:] = 0
     assert filled.array.sum() == 3
+
+
+def test_bfloat16_is_known_wherever_specs_are_called() -> None:
+    """In a process that has opened no device, as the one that plans."""
+    script = """
+import numpy as np
+from kbench.intent.dtypes import DType
+from kbench.intent.numbers import Rng
+from kbench.intent.shapes import ShapeRng, ShapeXp
+dtype = DType("bfloat16")
+for xp, rng in ((ShapeXp(), ShapeRng()), (np, Rng(np, "p"))):
+    x, y, z = rng.random(8, dtype), xp.empty(8, dtype), rng.bits(8, dtype)
+    product = (x.astype(np.float32) * np.float32(3)).astype(dtype)
+    assert {str(a.dtype) for a in (x, y, z, product, x * x)} == {"bfloat16"} and x.nbytes == 16
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

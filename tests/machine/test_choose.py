@@ -36,7 +36,7 @@ def test_a_gpu_without_cupy(monkeypatch: pytest.MonkeyPatch, cuda: tuple[int, in
     play(monkeypatch, (Gpu("GPU-1", "NVIDIA H200", "sm_90", "580.1", cuda),), cupy=False)
     choice = choose("auto")
     assert choice.name == "cpu"
-    assert f"kbench[{extra}]" in choice.why
+    assert f"extra {extra}: pip install '.[{extra}]'" in choice.why
 
 
 @pytest.mark.parametrize(("asked", "name"), [("cpu", "cpu"), ("cuda", "cuda:0"), ("cuda:3", "cuda:3")])

@@ -102,3 +102,14 @@ def test_measuring_axes_state_the_problem() -> None:
 def test_a_whole_sweep_loses_no_row() -> None:
     rows = stored(synthetic.sweep())
     assert sorted(r.id for p in problems(rows, synthetic.NOTES) for r in p.rows) == [r.id for r in rows]
+
+
+def test_axes_that_only_some_variants_have_tell_their_rows_apart() -> None:
+    model = Model()
+    split = model.ok(
+        config("copy", ("threads", "loads", "variant"), n=4, variant="split", threads=128, loads=2), TRAFFIC
+    )
+    bulk = [model.ok(config("copy", ("chunk", "variant"), n=4, variant="bulk", chunk=c), TRAFFIC) for c in (1, 2)]
+    (problem,) = problems(stored([split, *bulk]))
+    assert sorted(problem.tuning) == ["chunk", "loads", "threads", "variant"]
+    assert len({problem.choice(row.result.config) for row in problem.rows}) == 3

@@ -10,11 +10,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import synthetic
 from browser import Browser, chromium
 from matplotlib.image import imread
-from synthetic import CPU, GPU, NOTES, Model, config, stored
+from synthetic import CPU, GPU, NOTES, Model, Traffic, config, stored
 
 from kbench.errors import StoreError
 from kbench.reading.report import write_report
@@ -50,6 +51,32 @@ def test_ids_are_unique_and_anchors_lead_somewhere(report: Path) -> None:
     ids = re.findall(r'\sid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]*)"', page)) <= set(ids)
+
+
+def test_the_summary_leads_to_the_reason_of_each_kind_of_failure(report: Path) -> None:
+    page = report.read_text(encoding="utf-8")
+    lead = page[page.index('<p class="lead">') : page.index("Written ")]
+    links = re.findall(r'href="#([^"]+)"><b class="bad">', lead)
+    assert len(links) == len(set(re.findall(r'class="badge (\w+)"', page)))
+    for kernel in {link.removesuffix("-failed") for link in links}:
+        part = page[page.index(f'class="kernel" id="{kernel}"') :]
+        assert part.index('class="failures"') < part.index('class="charts"')
+
+
+def test_noise_floors_and_uneven_bytes_are_told(tmp_path: Path) -> None:
+    """A noisy best row at its clock's floor, beside one that declares eighty times the bytes."""
+    one, other = (
+        Model().ok(config("copy", n=4, variant=name), Traffic(size, size))
+        for name, size in (("a", 2**20), ("b", 2**26))
+    )
+    assert one.measurement is not None
+    wide = msgspec.structs.replace(one.measurement.summary, precision=0.3)
+    one = msgspec.structs.replace(one, measurement=msgspec.structs.replace(one.measurement, summary=wide, floor_s=1.0))
+    marks = ("±30.00 % ~", " ‡", "~</abbr>", "Not all rows declare the same bytes")
+    page = write_report(stored([one, other]), tmp_path / "a").read_text(encoding="utf-8")
+    assert [mark for mark in marks if mark not in page.replace("\\u00b1", "±").replace("\\u2021", "‡")] == []
+    still = write_report(stored([other]), tmp_path / "b").read_text(encoding="utf-8")
+    assert not any(mark in still for mark in ("% ~", "~</abbr>", marks[3]))
 
 
 def test_messages_are_escaped(report: Path) -> None:
@@ -141,6 +168,26 @@ def test_it_opens_without_complaint(browser: Browser, report: Path, width: int, 
 
 
 @pytest.mark.browser
+def test_the_drawn_table_has_every_row_under_its_id(browser: Browser, report: Path) -> None:
+    with browser.page(report) as page:
+        drawn = page.run("[...document.querySelectorAll('#table tbody tr')].map(row => row.dataset.config)")
+    rows = [*synthetic.sweep(GPU), *synthetic.sweep(CPU)]
+    ids = [row.config.id for row in rows] + [config("fma", k=7, n=7, variant=EVIL, threads=256).id]
+    assert sorted(drawn) == sorted(ids)
+
+
+@pytest.mark.browser
+def test_without_scripts_the_page_says_where_the_rows_are(browser: Browser, report: Path) -> None:
+    with browser.page(report) as page:
+        page.call("Emulation.setScriptExecutionDisabled", value=True)
+        page.call("Page.reload")
+        browser.events.clear()
+        browser.wait("Page.loadEventFired")
+        page.call("Emulation.setScriptExecutionDisabled", value=False)
+        assert "results.csv" in page.run("document.querySelector('noscript').innerText")
+
+
+@pytest.mark.browser
 def test_filters_narrow_the_table(browser: Browser, report: Path) -> None:
     with browser.page(report) as page:
         every = len(page.run(visible("kernel")))
@@ -180,9 +227,9 @@ def test_sorting_by_mouse_and_keyboard(browser: Browser, report: Path) -> None:
         assert page.run(f"{head('GB/s')}.getAttribute('aria-sort')") == "ascending"
         rates = [float(text) for text in page.run(visible("GB/s")) if text != "–"]
         assert rates == sorted(rates)
-        page.run(f"{head('time')}.firstElementChild.click()")
+        page.run(f"{head('time (Hodges-Lehmann)')}.firstElementChild.click()")
         scale = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0}
-        words = [text.split() for text in page.run(visible("time")) if text != "–"]
+        words = [text.split()[:2] for text in page.run(visible("time (Hodges-Lehmann)")) if text != "–"]
         assert len({unit for _, unit in words}) > 1
         times = [float(value) * scale[unit] for value, unit in words]
         assert times == sorted(times)

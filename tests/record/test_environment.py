@@ -28,6 +28,12 @@ def test_it_says_where_and_when() -> None:
     assert msgspec.json.decode(msgspec.json.encode(found), type=Environment) == found
 
 
+@pytest.mark.parametrize("program", ["/opt/x/bin/kbench", "/opt/x/kbench/__main__.py"])
+def test_the_command_is_as_a_user_types_it(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [program, "sweep", "--suite", "smoke"])
+    assert collect().argv == ("kbench", "sweep", "--suite", "smoke")
+
+
 def test_it_imports_no_array_library() -> None:
     code = (
         "import sys; from kbench.record.environment import collect; collect();"

@@ -131,7 +131,7 @@ def test_done_is_what_would_end_the_same_way_again(tmp_path: Path, status: str) 
         expected = {(point.id, synthetic.source(point))}
         assert store.done(synthetic.GPU.uid) == expected, "the run may have been killed, and is being resumed"
         store.finish(run)
-        if status in ("crashed", "timed_out", "out_of_memory"):
+        if status in ("crashed", "timed_out", "out_of_memory", "build_failed"):
             expected = set()
         assert store.done(synthetic.GPU.uid) == expected
         assert store.done(synthetic.GPU.uid, synthetic.GPU.driver) == expected
@@ -344,10 +344,52 @@ def test_the_file_says_what_it_is(tmp_path: Path) -> None:
     raw.close()
 
 
-def test_a_row_of_another_shape_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "k.db"
+def test_a_row_that_cannot_be_read_is_left_out_and_told(tmp_path: Path) -> None:
+    path, model = tmp_path / "k.db", synthetic.Model()
     with Store.open(path) as store:
-        store.add(store.begin(collect()), synthetic.Model().bad(synthetic.config("copy", n=4), "skipped", ""))
-    _raw(path, "UPDATE results SET body = '{}'")
-    with Store.open(path, readonly=True) as store, pytest.raises(StoreError, match=r"k\.db holds a row"):
-        store.latest()
+        run = store.begin(collect())
+        for n in (4, 5):
+            store.add(run, model.bad(synthetic.config("copy", n=n), "skipped", ""))
+    _raw(path, "UPDATE results SET body = '{}' WHERE id = 1", "UPDATE runs SET notes = '[]'")
+    with Store.open(path, readonly=True) as store:
+        assert [row.id for row in store.latest()] == [2]
+        assert len(store.done(synthetic.GPU.uid)) == 1
+        assert (len(store.runs()), store.notes()) == (1, {})
+        assert set(store.unreadable) == {"row 1", "the notes of run 1"}
+        assert "config" in store.unreadable["row 1"]
+
+
+@pytest.mark.parametrize("traffic", [synthetic.Traffic(formula=5), synthetic.Traffic(2**70), synthetic.Traffic(2**63)])
+def test_what_could_not_be_read_back_becomes_a_row_that_says_so(tmp_path: Path, traffic: synthetic.Traffic) -> None:
+    row = msgspec.structs.replace(synthetic.Model().bad(synthetic.config("copy", n=4), "ok", ""), traffic=traffic)
+    with Store.open(tmp_path / "k.db") as store:
+        kept = store.add(store.begin(collect()), row)
+        assert kept.status == "spec_failed"
+        assert "the store cannot keep" in kept.message
+        assert [s.result for s in store.latest()] == [kept]
+        assert store.unreadable == {}
+
+
+def test_going_back_to_an_older_source_is_measured_again(tmp_path: Path) -> None:
+    """What is done and what is shown is the newest row, whatever older rows hold."""
+    point = synthetic.config("copy", n=4)
+    old = msgspec.structs.replace(synthetic.Model().bad(point, "skipped", ""), source="v1")
+    with Store.open(tmp_path / "k.db") as store:
+        run = store.begin(collect())
+        store.add(run, old)
+        assert store.done(synthetic.GPU.uid) == {(point.id, "v1")}
+        store.add(run, msgspec.structs.replace(old, source="v2"))
+        assert store.done(synthetic.GPU.uid) == {(point.id, "v2")}
+
+
+def test_a_row_of_fewer_samples_than_asked_for_is_not_done(tmp_path: Path) -> None:
+    row = synthetic.Model().ok(synthetic.config("copy", n=4, variant="naive"), synthetic.Traffic(4, 4))
+    assert row.measurement is not None
+    slow = msgspec.structs.replace(row.measurement, note="only 40 samples: they took 8.1 s")
+    with Store.open(tmp_path / "k.db") as store:
+        run = store.begin(collect())
+        store.add(run, row)
+        assert len(store.done(synthetic.GPU.uid, samples=40)) == 1
+        assert store.done(synthetic.GPU.uid, samples=41) == set()
+        store.add(run, msgspec.structs.replace(row, measurement=slow))
+        assert len(store.done(synthetic.GPU.uid, samples=41)) == 1

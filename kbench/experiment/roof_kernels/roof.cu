@@ -5,6 +5,8 @@
 //   roof_copy   y = x                                           1 : 1
 //   roof_2to1   y = a ^ b                                       2 : 1
 //   roof_1to2   y = z = x                                       1 : 2
+//   l2_read     sums of blocks, over and over in one launch, past L1
+//   l2_copy     y = x, the same way
 //   fma_peak    x -> c - x, an odd number of times, eight independent chains a thread
 //
 // All memory kernels: 16 bytes per access, UNROLL independent accesses a thread before the first store, so that a block
@@ -101,6 +103,53 @@ __global__ void roof_1to2(uint4* y, uint4* z, const uint4* x, long long n) {
         if (i < n) {
             y[i] = v[u];
             z[i] = v[u];
+        }
+    }
+}
+
+// One launch reads or copies everything `passes` times, so that its overhead is a small part of the time even where one
+// pass takes a few microseconds. In each pass a block takes the next block's chunk: none has what it needs at hand.
+__device__ long long chunk_of_pass(int pass) { return (blockIdx.x + (long long)pass) % gridDim.x; }
+
+template <int UNROLL>
+__global__ void l2_read(unsigned* sums, const uint4* x, long long n, int passes) {
+    unsigned sum = 0;
+    for (int pass = 0; pass < passes; ++pass) {
+        const long long first = chunk_of_pass(pass) * blockDim.x * UNROLL + threadIdx.x;
+        uint4 v[UNROLL];
+#pragma unroll
+        for (int u = 0; u < UNROLL; ++u) {
+            const long long i = first + (long long)u * blockDim.x;
+            v[u] = i < n ? __ldcg(x + i) : make_uint4(0, 0, 0, 0);
+        }
+#pragma unroll
+        for (int u = 0; u < UNROLL; ++u) sum += v[u].x + v[u].y + v[u].z + v[u].w;
+    }
+    for (int lanes = 16; lanes > 0; lanes /= 2) sum += __shfl_down_sync(0xffffffffu, sum, lanes);
+    __shared__ unsigned warps[32];
+    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = sum;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        unsigned total = 0;
+        for (unsigned w = 0; w < blockDim.x / 32; ++w) total += warps[w];
+        sums[blockIdx.x] = total;
+    }
+}
+
+template <int UNROLL>
+__global__ void l2_copy(uint4* y, const uint4* x, long long n, int passes) {
+    for (int pass = 0; pass < passes; ++pass) {
+        const long long first = chunk_of_pass(pass) * blockDim.x * UNROLL + threadIdx.x;
+        uint4 v[UNROLL];
+#pragma unroll
+        for (int u = 0; u < UNROLL; ++u) {
+            const long long i = first + (long long)u * blockDim.x;
+            if (i < n) v[u] = __ldcg(x + i);
+        }
+#pragma unroll
+        for (int u = 0; u < UNROLL; ++u) {
+            const long long i = first + (long long)u * blockDim.x;
+            if (i < n) __stcg(y + i, v[u]);
         }
     }
 }

@@ -58,16 +58,18 @@ def _copy_in_threads(y: Any, x: Any) -> None:
 def _read(xp: Any, rng: Any, x: Any, y: Any, grid: int, threads: int, unroll: int) -> Launch:
     sums = xp.empty(grid, "uint32")
 
-    def expected() -> Any:
-        rows = x.sum(axis=1, dtype=np.uint32)
-        padded = xp.zeros(grid * threads * unroll, np.uint32)
-        padded[: len(rows)] = rows
-        return padded.reshape(grid, -1).sum(axis=1, dtype=np.uint32)
-
     return Launch(
-        grid=grid, block=threads, args=(sums, x, len(x)), outputs={"sums": Out(sums, expected, exact=True)},
-        bytes_read=x.nbytes,
+        grid=grid, block=threads, args=(sums, x, len(x)), bytes_read=x.nbytes,
+        outputs={"sums": Out(sums, lambda: _chunk_sums(xp, x, grid, threads * unroll), exact=True)},
     )  # fmt: skip
+
+
+def _chunk_sums(xp: Any, x: Any, grid: int, rows_each: int) -> Any:
+    """Sums, as uint32, of the rows that each block reads."""
+    rows = x.sum(axis=1, dtype=np.uint32)
+    padded = xp.zeros(grid * rows_each, np.uint32)
+    padded[: len(rows)] = rows
+    return padded.reshape(grid, -1).sum(axis=1, dtype=np.uint32)
 
 
 def _write(xp: Any, rng: Any, x: Any, y: Any, grid: int, threads: int, unroll: int) -> Launch:
@@ -101,6 +103,35 @@ def _one_to_two(xp: Any, rng: Any, x: Any, y: Any, grid: int, threads: int, unro
         grid=grid, block=threads, args=(y, z, x, len(x)),
         outputs={"y": Out(y, x, exact=True), "z": Out(z, x, exact=True)},
         bytes_read=x.nbytes, bytes_written=y.nbytes + z.nbytes,
+    )  # fmt: skip
+
+
+@kernel(
+    "roof.cu",
+    entry="l2_{mix}<{unroll}>",
+    axes={"mix": ["read", "copy"], "nbytes": "2^20..2^25:x2", "passes": 64, "threads": [256, 512], "unroll": [1, 4, 8]},
+    tuning=("threads", "unroll"),
+)
+def l2(xp: Any, rng: Any, *, mix: str, nbytes: int, passes: int, threads: int, unroll: int) -> Launch:
+    """What stays in L2, read or copied `passes` times in one launch. The bytes are those of one pass."""
+    n = max(nbytes // PARTS[mix] // 16, 1)
+    x = rng.bits((n, 4), "uint32")
+    grid = cdiv(n, threads * unroll)
+    if mix == "copy":
+        y = xp.empty_like(x)
+        return Launch(
+            grid=grid, block=threads, args=(y, x, n, passes), outputs={"y": Out(y, x, exact=True)},
+            bytes_read=x.nbytes, bytes_written=y.nbytes,
+        )  # fmt: skip
+    sums = xp.empty(grid, "uint32")
+
+    def expected() -> Any:
+        chunks = _chunk_sums(xp, x, grid, threads * unroll)
+        return sum((xp.roll(chunks, -p) for p in range(passes)), xp.zeros_like(chunks))
+
+    return Launch(
+        grid=grid, block=threads, args=(sums, x, n, passes), outputs={"sums": Out(sums, expected, exact=True)},
+        bytes_read=x.nbytes,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from kbench.machine.cpu.launch import Conditions, Library, PreparedLaunch
 from kbench.machine.cpu.memory import Region, Watched
 from kbench.machine.cpu.names import names_in, names_of
 from kbench.machine.device import POISON, Batch
+from kbench.machine.kept import changed
 from kbench.machine.layout import Layout, Operand, Table, Transfers, layout
 from kbench.machine.pool import MemoryPool, Slot
 
@@ -79,7 +80,7 @@ class CpuBound:
         if binary.target.device != "cpu" or binary.target.arch not in ("fast", "check"):
             raise DeviceError(f"the cpu device runs fast and check builds in process, not {binary.target.arch}")
         if step.cluster is not None and dim3(step.cluster) != (1, 1, 1):
-            raise DeviceError("the cpu device has no thread block clusters")
+            raise UsageError("the cpu device has no thread block clusters")
         values = check_arguments(binary.entry, binary.params, step.args)
         reached: dict[int, bool] = {}  # base -> may be written
         arguments, watched = [], []
@@ -193,6 +194,17 @@ class CpuBound:
             if offset is not None:
                 return f"{name}: memory around it was overwritten, at byte offset {offset}"
         return None
+
+    def changed(self) -> str | None:
+        return changed(self._layout, self._first_changed)
+
+    def _first_changed(self, base: int, start: int, stop: int) -> int | None:
+        if base not in self._written:
+            return None  # it was read-only all along
+        now = self._regions[base].view((stop - start,), np.uint8, start)
+        initial: Any = (ctypes.c_ubyte * (stop - start)).from_address(self._layout.bases[base].address + start)
+        bad = np.flatnonzero(now != np.frombuffer(initial, np.uint8))
+        return start + int(bad[0]) if bad.size else None
 
     def sample(self, count: int, *, clock: str, cache: str) -> Batch:
         self.clock(clock, cache)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
@@ -16,6 +15,7 @@ from kbench.machine.binary import Target
 from kbench.machine.build import BuildRequest, build
 from kbench.machine.cpu.launch import Conditions, Library, PreparedLaunch
 from kbench.machine.device import Batch
+from kbench.machine.floors import Floors
 
 _UNKNOWN_CACHE, _LARGEST_FLUSH = 32 << 20, 512 << 20
 _FLOOR_SAMPLES = 15
@@ -38,7 +38,7 @@ class HostClock:
 
     def __init__(self, mode: str) -> None:
         self._mode = mode
-        self._floors: dict[Any, float] = {}
+        self._floors = Floors()
 
     @cached_property
     def empty(self) -> Library:
@@ -69,19 +69,21 @@ class HostClock:
         return Batch("host", cache, tuple(elapsed), (), self._floor(native, conditions), self._note(native, cache))
 
     def _floor(self, native: bool, conditions: Conditions) -> float:
-        workers = conditions.worker_count
-        key = (native, workers, conditions.timeout_s is None)
-        if key not in self._floors:
-            null = PreparedLaunch(
-                self.empty, grid=(workers, 1, 1), block=(1, 1, 1), shared_bytes=0, arguments=(), conditions=conditions
-            )
-            samples = []
-            for _ in range(_FLOOR_SAMPLES):
-                start = time.perf_counter_ns()
-                inner = null.run()
-                samples.append(inner if native else time.perf_counter_ns() - start)
-            self._floors[key] = statistics.median(samples) * 1e-9
-        return self._floors[key]
+        way = (native, conditions.worker_count, conditions.timeout_s is None)
+        return self._floors.of(way, lambda: self._nothing(native, conditions))
+
+    def _nothing(self, native: bool, conditions: Conditions) -> list[float]:
+        """Samples of an empty kernel, seconds."""
+        grid = (conditions.worker_count, 1, 1)
+        null = PreparedLaunch(
+            self.empty, grid=grid, block=(1, 1, 1), shared_bytes=0, arguments=(), conditions=conditions
+        )
+        samples = []
+        for _ in range(_FLOOR_SAMPLES):
+            start = time.perf_counter_ns()
+            inner = null.run()
+            samples.append((inner if native else time.perf_counter_ns() - start) * 1e-9)
+        return samples
 
     @cached_property
     def _flush_buffer(self) -> np.ndarray[Any, Any]:

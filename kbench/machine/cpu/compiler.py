@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from kbench.errors import BuildError, DeviceError, UsageError
+from kbench.errors import BuildError, CannotBuild, DeviceError, UsageError
 from kbench.machine.arguments import normal_ctype
 from kbench.machine.binary import Binary, Param, Target
 from kbench.machine.build import BuildRequest, cache_dir
@@ -36,6 +36,10 @@ _COMMON = (
 _CLANG = ("-Wno-pass-failed", "-Wno-unknown-warning-option")
 _UNDEFINED = "alignment,bounds,shift-exponent,signed-integer-overflow,integer-divide-by-zero"
 _PARAMS = re.compile(rb"kbench-params\{((?:[Ppv]\d{10}[^\n]*\n)*)\}")
+_MACHINE = re.compile(
+    r"No space left on device|Read-only file system|[Oo]ut of memory|virtual memory exhausted|Cannot allocate memory|"
+    r"[Kk]illed signal terminated program|Disk quota exceeded|Too many open files"
+)
 _TYPE = re.compile(r"\[(?:with )?T = (.*)\]$")
 
 
@@ -75,7 +79,7 @@ class HostCompiler:
 
 
 def host_compiler() -> HostCompiler:
-    """$KBENCH_CXX, $CXX, g++, clang++, c++, or the PyPI package ziglang. Raises BuildError where there is none."""
+    """$KBENCH_CXX, $CXX, g++, clang++, c++, or the PyPI package ziglang. Raises CannotBuild where there is none."""
     if sys.platform == "win32":
         raise DeviceError("the cpu device needs Linux (WSL will do): Windows has neither its signals nor its mmap")
     for name in ("KBENCH_CXX", "CXX"):
@@ -86,7 +90,7 @@ def host_compiler() -> HostCompiler:
             return _probe((found,))
     if _has_ziglang():
         return _probe((sys.executable, "-m", "ziglang", "c++"))
-    raise BuildError("no C++ compiler found: install g++ or clang++, or `pip install ziglang`, or set KBENCH_CXX")
+    raise CannotBuild("no C++ compiler found: install g++ or clang++, or `pip install ziglang`, or set KBENCH_CXX")
 
 
 def _has_ziglang() -> bool:
@@ -101,7 +105,7 @@ def _probe(command: tuple[str, ...]) -> HostCompiler:
         done = subprocess.run([*command, "--version"], capture_output=True, text=True, env=_environment(), check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         log = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
-        raise BuildError(
+        raise CannotBuild(
             f"the C++ compiler does not run: {shlex.join(command)} (set KBENCH_CXX)", log=log or ""
         ) from error
     return HostCompiler(command, done.stdout.splitlines()[0].strip())
@@ -143,7 +147,9 @@ def compile(request: BuildRequest, folder: Path, key: str) -> Binary:
     cxx, mode = host_compiler(), _mode(request.target)
     started = time.perf_counter()
     more, macros, ignored = _options(request)
-    flags = [*cxx.flags(mode), *more, *_write_sources(request, folder, macros), "-isystem", str(SHIM)]
+    # zig looks into libc++'s folder before an -isystem one, and libc++'s <cassert> would bring the host's assert().
+    shim = ("-I", str(SHIM)) if cxx.zig else ("-isystem", str(SHIM))
+    flags = [*cxx.flags(mode), *more, *_write_sources(request, folder, macros), *shim]
     source, output = folder / "kernel.cpp", folder / ("kernel" if mode in ("asan", "tsan") else "kernel.so")
     if mode in ("asan", "tsan"):
         program = [*(f for f in flags if f != "-fPIC"), "-DKB_JOB"]
@@ -230,6 +236,8 @@ def _run(cxx: HostCompiler, command: list[str], request: BuildRequest, folder: P
             f"{cxx.version} cannot link {tool}: install its sanitizer runtime (lib{tool}), or set KBENCH_CXX to a "
             f"compiler that has it\n{done.stderr.strip()}"
         )
+    if done.returncode < 0 or _MACHINE.search(done.stderr):
+        raise CannotBuild(f"{cxx.version} could not compile {request.entry} on this machine", log=done.stderr)
     kept = cache_dir() / "failed" / key  # so that the command below can be run
     shutil.copytree(folder, kept, dirs_exist_ok=True)
     again = shlex.join(command).replace(str(folder), str(kept))

@@ -39,7 +39,7 @@ _SETTINGS = {
 }
 _WORKERS, _MOST_FIBERS = 3, 4096  # ThreadSanitizer has room for about 8,000 threads, CUDA's included
 _HEADLINE = re.compile(
-    r"ERROR: AddressSanitizer: .*|WARNING: ThreadSanitizer: .*|KBENCH_ERROR code=(\d+) .*|\S+: runtime error: .*"
+    r"(?:WARNING|ERROR): (?:Address|Thread)Sanitizer: .*|KBENCH_ERROR code=(\d+) .*|\S+: runtime error: .*"
 )
 _ACCESS = re.compile(
     r"((?:Previous )?(?:atomic )?(?:read|write) of size \d+)[^\n]*\n((?:\s+#\d+ .*\n)+)", re.IGNORECASE
@@ -183,6 +183,9 @@ def _explain(tool: str, entry: str, code: int, report: str, buffers: list[str]) 
         )
         return DeviceError(f"{tool} cannot run here: {report.strip().splitlines()[0]}\n{remedy}")
     headline = _HEADLINE.search(report)
+    if headline is None and "DEADLYSIGNAL" in report:
+        # The report of a fault on a stack that the tool does not know may itself fail.
+        return KernelFault(f"{entry}: a wild address under {tool}, which cannot tell where: a plain verify may")
     if headline is None:
         died = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         return KernelFault(f"{entry}: the {tool} process {died}\n{report[-1500:]}".rstrip())
@@ -192,6 +195,8 @@ def _explain(tool: str, entry: str, code: int, report: str, buffers: list[str]) 
         kind, text = FAULT_KINDS[int(headline[1])], re.sub(r"^KBENCH_ERROR code=\d+ ", "", text)
     elif "runtime error" in text:
         kind = "undefined"
+    elif tool == "tsan" and text.startswith("ERROR"):
+        kind = "fault"  # a signal, which it reports too, and no race
     lines = [f"{entry}: {text}"]
     for access, stack in _ACCESS.findall(report)[:2]:
         lines.append(f"  {access.strip()} at {_own_line(stack)}")

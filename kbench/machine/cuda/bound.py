@@ -13,6 +13,7 @@ from kbench.machine.binary import Binary
 from kbench.machine.cuda.choice import Facts, choose
 from kbench.machine.cuda.clocks import Subject
 from kbench.machine.cuda.damage import describe
+from kbench.machine.cuda.difference import first_difference
 from kbench.machine.cuda.faults import faults
 from kbench.machine.cuda.kernel import LoadedKernel
 from kbench.machine.cuda.memory import CudaPool, GuardedMemory
@@ -20,6 +21,7 @@ from kbench.machine.cuda.program import Program, program, streams_of
 from kbench.machine.cuda.rotation import ArenaSets, Rotation, shape
 from kbench.machine.cuda.steps import Prepared, Preparer
 from kbench.machine.device import POISON, Batch
+from kbench.machine.kept import changed
 from kbench.machine.layout import layout
 
 if TYPE_CHECKING:
@@ -110,6 +112,15 @@ class CudaBound:
         return (
             None if found is None else describe(found, self._op, self._layout, self._tables, self._nbytes(found.buffer))
         )
+
+    def changed(self) -> str | None:
+        with faults("comparing what must not change"):
+            return changed(self._layout, self._first_changed)
+
+    def _first_changed(self, base: int, start: int, stop: int) -> int | None:
+        now, before = self._memory.buffers[base], self._layout.bases[base]
+        at = first_difference(now.address + start, before.address + start, stop - start, on_host=now.host)
+        return None if at is None else start + at
 
     def sample(self, count: int, *, clock: str, cache: str) -> Batch:
         """If nothing has run yet, one run comes first: loading code behind a hold would wait for ever."""

@@ -28,11 +28,12 @@ from kbench.machine.cuda.program import Program
 from kbench.machine.cuda.rotation import Rotation
 from kbench.machine.cuda.traced import TracedClock
 from kbench.machine.device import Batch
+from kbench.machine.floors import Floors
 
 if TYPE_CHECKING:
     from kbench.machine.cuda.device import CudaDevice
 
-FLOOR_SAMPLES = 50
+FLOOR_SAMPLES = 15
 MOST_ROLLED, MOST_ROLLED_S = 512, 5e-3
 """Runs before the first sample of a batch at most, and seconds, for sets that are small: to fill L2 takes many."""
 _SHORT_S = 200e-6
@@ -50,13 +51,13 @@ class Subject:
 
 
 class Clocks:
-    """The clocks of one device. Their floors and calibrations are measured once each, when they are first needed."""
+    """The clocks of one device and their floors. Calibrations are measured once each, when they are first needed."""
 
     def __init__(self, device: CudaDevice) -> None:
         self._device = device
         self.by_events = EventClock(device)
         self._events: list[Any] = []
-        self._floors: dict[tuple[str, str, bool], float] = {}
+        self._floors = Floors()
         self._calibrations: dict[bool, Calibration] = {}
 
     @cached_property
@@ -228,10 +229,8 @@ class Clocks:
 
     def _floor(self, clock: str, cache: str, like: Program | None = None) -> float:
         """What a clock reads for an empty kernel, queued as `like` is."""
-        key = (clock, cache, like is not None and bool(self.by_events.unheld(like)))
-        if key not in self._floors:
-            self._floors[key] = statistics.median(self._of_nothing(clock, cache, held=not key[2]))
-        return self._floors[key]
+        held = like is None or not self.by_events.unheld(like)
+        return self._floors.of((clock, cache, held), lambda: self._of_nothing(clock, cache, held))
 
     def _of_nothing(self, clock: str, cache: str, held: bool) -> tuple[float, ...]:
         nothing, cold = self._device.nothing, cache == "cold"

@@ -10,7 +10,7 @@ from typing import Any
 from kbench.errors import DeviceError, UsageError
 from kbench.intent.op import Op
 from kbench.machine.binary import Binary, Target
-from kbench.machine.cuda import driver
+from kbench.machine.cuda import driver, visible
 from kbench.machine.cuda.blocks import PinnedPool
 from kbench.machine.cuda.bound import CudaBound
 from kbench.machine.cuda.clocks import Clocks
@@ -23,6 +23,7 @@ from kbench.machine.cuda.program import Program
 from kbench.machine.cuda.rotation import Arena
 from kbench.machine.cuda.telemetry import Sensors
 from kbench.machine.device import DeviceInfo, Telemetry
+from kbench.machine.install import install
 
 _DEFAULT_L2 = 64 * 2**20  # to flush where the driver does not tell the size of L2
 
@@ -52,7 +53,9 @@ class CudaDevice:
             if capability >= 80:  # older ones keep nothing in L2 for persisting accesses
                 driver.reset_persisting_l2()
         except (runtime.CUDARuntimeError, driver.DriverCallError) as error:
-            raise DeviceError(f"GPU {index} cannot be opened: {error} (kbench doctor says more)") from error
+            found, why_none = visible.gpus()
+            what = f"GPU {index} cannot be opened" if found else f"no NVIDIA GPU here: {why_none}"
+            raise DeviceError(f"{what}: {error} (kbench doctor says more)") from error
         self._streams[0].use()
         self.shared_bytes_per_block: int = runtime.deviceGetAttribute(
             runtime.cudaDevAttrMaxSharedMemoryPerBlockOptin, index
@@ -151,5 +154,9 @@ def _cupy() -> Any:
     try:
         import cupy
     except ImportError as error:
-        raise DeviceError(f"CuPy cannot be imported: {error}\npip install 'kbench[cuda13]' (or cuda12)") from error
+        found, why_none = visible.gpus()
+        if not found:
+            raise DeviceError(f"no NVIDIA GPU here: {why_none}") from error
+        _, remedy = visible.cupy_problem(found)
+        raise DeviceError(f"CuPy cannot be imported: {error}\n{remedy or install('cuda13')}") from error
     return cupy

@@ -15,6 +15,7 @@ from kbench.machine.binary import Binary, Param
 from kbench.machine.cuda import driver
 from kbench.machine.cuda.nvrtc import Recipe
 from kbench.machine.cuda.signature import parameters
+from kbench.machine.install import install
 
 DEFAULT_SHARED = 48 * 1024
 """Bytes of dynamic shared memory that a kernel may use without asking for more."""
@@ -122,5 +123,5 @@ def _load(binary: Binary) -> Any:
 def _params(symbol: str, function: int) -> tuple[Param, ...]:
     sizes = driver.parameter_sizes(function)
     if sizes is None:
-        raise BuildError("this driver does not tell a kernel's parameters: pip install 'kbench[compile]'")
+        raise BuildError(f"this driver does not tell a kernel's parameters: {install('compile')}")
     return parameters(symbol, sizes)

@@ -19,14 +19,13 @@ from typing import Any
 
 import msgspec
 
-from kbench.errors import BuildError, did_you_mean
+from kbench.errors import BuildError, CannotBuild, UsageError, did_you_mean
 from kbench.machine.binary import Binary, Target
 from kbench.machine.build import BuildRequest
 from kbench.machine.cuda.cubin import kernel_info
 from kbench.machine.cuda.signature import parameters
+from kbench.machine.install import install
 from kbench.machine.source import include_dirs
-
-REMEDY = "pip install 'kbench[compile]'"
 
 
 class Recipe(msgspec.Struct, frozen=True):
@@ -39,12 +38,16 @@ class Recipe(msgspec.Struct, frozen=True):
 
 
 def identity(target: Target) -> str:
-    """Compiler and header versions: what a cached binary depends on besides its source. Raises BuildError."""
+    """Compiler and header versions: what a cached binary depends on besides its source. Raises CannotBuild, UsageError
+    for an architecture that NVRTC does not compile for."""
     library = _nvrtc()
     if library is None:
         import cupy
 
         return f"cupy {cupy.__version__}"
+    if int(re.sub(r"\D", "", target.arch) or 0) not in _architectures(library):
+        known = ", ".join(f"sm_{number}" for number in _architectures(library))
+        raise UsageError(f"NVRTC {_version(library)} does not compile for {target.arch} (known: {known})")
     return f"nvrtc {_version(library)}, headers {_header_version()}"
 
 
@@ -90,7 +93,7 @@ def header_dir() -> Path | None:
 
 @cache
 def _nvrtc() -> Any:
-    """cuda.bindings.nvrtc with its library loaded, or None where CuPy has to compile. BuildError without both."""
+    """cuda.bindings.nvrtc with its library loaded, or None where CuPy has to compile. CannotBuild without both."""
     try:
         from cuda.bindings import nvrtc
 
@@ -98,7 +101,8 @@ def _nvrtc() -> Any:
     except (ImportError, RuntimeError, OSError) as error:
         if importlib.util.find_spec("cupy"):
             return None
-        raise BuildError(f"NVRTC, which compiles CUDA C++ at run time, cannot be loaded: {error}\n{REMEDY}") from error
+        why = f"NVRTC, which compiles CUDA C++ at run time, cannot be loaded: {error}"
+        raise CannotBuild(f"{why}\n{install('compile')}") from error
     return nvrtc
 
 
@@ -106,6 +110,13 @@ def _nvrtc() -> Any:
 def _version(library: Any) -> str:
     _, major, minor = library.nvrtcVersion()
     return f"{major}.{minor}"
+
+
+@cache
+def _architectures(library: Any) -> tuple[int, ...]:
+    """90 for sm_90, …"""
+    _, *_, numbers = library.nvrtcGetSupportedArchs()
+    return tuple(int(number) for number in numbers)
 
 
 @cache

@@ -17,6 +17,7 @@ from typing import Literal
 from kbench.errors import KbenchError
 from kbench.machine.cuda import nvrtc
 from kbench.machine.cuda.visible import cupy_problem, gpus
+from kbench.machine.install import install
 
 State = Literal["ok", "warn", "fail"]
 Probe = tuple[str, State, str, str]
@@ -77,7 +78,7 @@ def _nvrtc() -> Probe:
         fallback = importlib.util.find_spec("cupy") is not None
         state: State = "warn" if fallback else "fail"
         found = " ".join(str(error).split()) + (" (CuPy compiles instead, when a kernel is loaded)" if fallback else "")
-        return "NVRTC", state, found, nvrtc.REMEDY
+        return "NVRTC", state, found, install("compile")
     _, archs = library.nvrtcGetSupportedArchs()
     return "NVRTC", "ok", f"{major}.{minor}, compiles for sm_{min(archs)} to sm_{max(archs)}", ""
 
@@ -92,9 +93,9 @@ def _headers() -> Probe:
         try:
             made = nvrtc.compile(BuildRequest(str(source), "probe", Target("cuda", "sm_80")), Path(folder), "doctor")
         except KbenchError as error:
-            return "CUDA headers", "fail", str(error).splitlines()[0], nvrtc.REMEDY
+            return "CUDA headers", "fail", str(error).splitlines()[0], install("compile")
     if made.compiler == "cupy":
-        return "CUDA headers", "warn", "not tried: CuPy compiles with its own", nvrtc.REMEDY
+        return "CUDA headers", "warn", "not tried: CuPy compiles with its own", install("compile")
     return "CUDA headers", "ok", f"cuda_fp16.h, cuda_bf16.h, cuda_fp8.h from {nvrtc.header_dir()}", ""
 
 

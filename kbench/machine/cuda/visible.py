@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from kbench.machine.install import install
+
 
 class Gpu(msgspec.Struct, frozen=True):
     """uid: "GPU-…" or "MIG-…"; arch: "sm_90"; driver: "580.159.03"; cuda: what the driver supports, (13, 0)."""
@@ -108,7 +110,7 @@ def _gpu(nvml: Nvml, handle: Any) -> Gpu:
 def cupy_problem(found: tuple[Gpu, ...]) -> tuple[str, str]:
     """Why CuPy cannot drive these GPUs, and the remedy; two empty strings if nothing speaks against it."""
     cuda = found[0].cuda[0] if found else 0
-    fitting = f"pip install 'kbench[{'cuda12' if cuda == 12 else 'cuda13'}]'"
+    fitting = install("cuda12" if cuda == 12 else "cuda13")
     if find_spec("cupy") is None:
         return "CuPy is not installed", fitting
     newest = [major for major in (13, 12) if _installed(f"cupy-cuda{major}x")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import ceil, floor, log2, log10
 from typing import Any
 
@@ -11,22 +12,30 @@ from matplotlib.ticker import NullLocator
 from kbench.reading import units
 from kbench.reading.charts.style import MUTED, PAPER
 
-_CHARACTER = 0.56  # average width of a character over the font's size
+_CHARACTER = 0.6  # average width of a character over the font's size
+_APART = 1.02  # sizes nearer than this would lie on each other on a log scale
 
 
 def scale_x(ax: Any, values: Sequence[float], label: Callable[[float], str]) -> Callable[[float], float]:
-    """Ticks at the values themselves: on a log scale where they span much, else evenly spaced. Returns value -> x."""
+    """Ticks at the values themselves: on a log scale where they span much and none hides another, else evenly spaced.
+    Returns value -> x."""
     values = sorted(set(values))
-    log = values[0] > 0 and values[-1] / values[0] >= 8
+    apart = all(high >= low * _APART for low, high in pairwise(values))
+    log = values[0] > 0 and values[-1] / values[0] >= 8 and apart
     place: dict[float, float] = {value: value if log else float(index) for index, value in enumerate(values)}
     if log:
         ax.set_xscale("log", base=2)
         ax.set_xlim(values[0] / 1.35, values[-1] * 1.35)
     else:
         ax.set_xlim(-0.4, len(values) - 0.6)
-    step = -(-len(values) // 7)
-    shown = values[::-1][::step][::-1]  # the largest always has its label
-    ax.set_xticks([place[value] for value in shown], [label(value) for value in shown])
+    labels = {value: label(value) for value in values}
+    width = {value: max(map(len, words.split("\n"))) * 8 * _CHARACTER for value, words in labels.items()}
+    spot = {value: float(ax.transData.transform((place[value], 0))[0]) * 72 / ax.figure.dpi for value in values}
+    shown = [values[-1]]  # the largest always has its label, the others where there is room
+    for value in reversed(values[:-1]):
+        if spot[shown[-1]] - spot[value] > (width[value] + width[shown[-1]]) / 2 + 4:
+            shown.append(value)
+    ax.set_xticks([place[value] for value in shown], [labels[value] for value in shown])
     ax.minorticks_off()
     return place.__getitem__
 
@@ -71,15 +80,19 @@ def share_rate(ax: Any, top: float, best: float, lowest: float) -> None:
     ax.set_ylabel("achieved bandwidth, GB/s")
 
 
-def place_labels(ax: Any, points: Sequence[tuple[float, float, str]], size: float = 7.5, most: int = 14) -> int:
-    """Label points (data coordinates) where there is room beside them; returns how many had none.
+def place_labels(
+    ax: Any, points: Sequence[tuple[float, float, str]], marks: Sequence[tuple[float, float]], most: int = 14
+) -> int:
+    """Label points (data coordinates) where there is room beside them; returns how many had none. marks: all that is
+    drawn as a point.
 
-    A label that would cover a point or another label is left away: the point still tells when it is pointed at.
+    A label that would cover a mark or another label is left away: the point still tells when it is pointed at.
     """
-    dpi = ax.figure.dpi
+    dpi, size = ax.figure.dpi, 7.5
     spots = [ax.transData.transform((x, y)) * 72 / dpi for x, y, _ in points]
     box = ax.get_window_extent().extents * 72 / dpi
-    taken: list[tuple[float, ...]] = [(x - 4, y - 4, x + 4, y + 4) for x, y in spots]
+    drawn = [ax.transData.transform(mark) * 72 / dpi for mark in marks]
+    taken: list[tuple[float, ...]] = [(x - 4, y - 4, x + 4, y + 4) for x, y in drawn]
     taken += [area for text in ax.texts for area in _areas(text, 72 / dpi)]
     placed = 0
     for (px, py), (x, y, words) in zip(spots, points, strict=True):

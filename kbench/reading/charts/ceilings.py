@@ -23,23 +23,19 @@ class Ceilings:
 
 
 def ceilings(device: DeviceInfo, problems: Sequence[Problem], roofs: Sequence[Roof]) -> Ceilings:
-    """dram: the highest copy roof beyond L2 (of all working sets where the L2 is unknown); l2: the highest warm one
-    within it, or one whose kind says L2."""
+    """dram: the highest copy roof of a working set beyond L2 (of all where the L2 is unknown); l2: the highest copy of
+    what stays in it. Where no copy was measured, any mix stands for it."""
     carried = [row.result.roof for problem in problems for row in problem.ok if row.result.roof]
     rates = [
         roof for roof in [*roofs, *carried] if roof.unit == "B/s" and "2d" not in roof.kind and "d2" not in roof.kind
     ]
-    fast = [roof.value for roof in rates if _in_l2(roof, device)]
-    slow = [roof for roof in rates if not _in_l2(roof, device) and roof.cache != "warm"]
-    copies = [roof.value for roof in slow if roof.kind == "copy"] or [roof.value for roof in slow]
+    fast = [roof for roof in rates if roof.kind.startswith("L2")]
+    slow = [roof for roof in rates if not roof.kind.startswith("L2") and roof.cache != "warm"]
     flops = {roof.kind: roof.value for roof in roofs if roof.unit == "flop/s"}
     memory = "host memory" if device.kind == "cpu" else "DRAM"
-    return Ceilings(
-        memory, max(copies, default=None), max(fast, default=None), tuple(sorted(flops.items(), key=lambda f: f[1]))
-    )
+    return Ceilings(memory, _highest(slow), _highest(fast), tuple(sorted(flops.items(), key=lambda f: f[1])))
 
 
-def _in_l2(roof: Roof, device: DeviceInfo) -> bool:
-    if roof.kind.lower().startswith("l2"):
-        return True
-    return roof.cache == "warm" and device.l2_bytes is not None and 0 < roof.nbytes <= device.l2_bytes
+def _highest(roofs: Sequence[Roof]) -> float | None:
+    copies = [roof.value for roof in roofs if roof.kind.endswith("copy")]
+    return max(copies or [roof.value for roof in roofs], default=None)

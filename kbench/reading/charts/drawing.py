@@ -21,6 +21,8 @@ from kbench.reading.charts.style import MUTED, PAPER, VARIABLES, Look
 WIDTH_IN = 5.2
 _TITLE_IN = 0.62
 _LEGEND_ROW_IN = 0.21
+_LINE_IN, _LINE_CHARACTERS = 0.15, 78  # of the subtitle
+_COLOURS = 64
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,13 @@ class Chart:
 class Drawing:
     """One matplotlib panel, made inside style.applied(). Margins in inches hold tick labels and axis names."""
 
-    def __init__(self, height_in: float = 3.1, left: float = 0.68, right: float = 0.12, bottom: float = 0.48) -> None:
+    def __init__(self, height_in: float = 3.1, left: float = 0.68, right: float = 0.24, bottom: float = 0.48) -> None:
         self.height_in = height_in
         self.legend: list[Entry] = []
         self._margins = left, right, bottom
         self._hits: list[tuple[Any, float, float, str, int | None]] = []
         self._marked = 0
+        self._title_in = _TITLE_IN
         self.figure = Figure(facecolor="none")
         FigureCanvasAgg(self.figure)
         self.ax = self.figure.add_axes((0.1, 0.1, 0.8, 0.8))
@@ -65,7 +68,7 @@ class Drawing:
         """Fix the panel's place in inches, with strips for the title above and the legend below it."""
         left, right, bottom = self._margins
         below = legend_rows * _LEGEND_ROW_IN + 0.08
-        whole = _TITLE_IN + self.height_in + below
+        whole = self._title_in + self.height_in + below
         self.figure.set_size_inches(WIDTH_IN, whole)
         width = WIDTH_IN - left - right
         height = self.height_in - bottom - 0.08
@@ -73,9 +76,12 @@ class Drawing:
 
     def series(self, label: str, look: Look) -> int:
         """A new series that the legend can switch off; returns its number."""
-        number = len(self.legend)
+        number = sum(entry.series is not None for entry in self.legend)
         self.legend.append(Entry(number, label, look))
         return number
+
+    def look(self, series: int) -> Look:
+        return next(entry.look for entry in self.legend if entry.series == series)
 
     def mark(self, artist: Any, series: int) -> Any:
         """Make an artist part of a series."""
@@ -85,7 +91,7 @@ class Drawing:
 
     def line(self, series: int, xs: list[float], ys: list[float], tips: list[str]) -> None:
         """A line with markers; tips: what each point tells."""
-        look = self.legend[series].look
+        look = self.look(series)
         face = PAPER if look.hollow else look.colour
         (drawn,) = self.ax.plot(
             xs, ys, color=look.colour, linestyle=look.dash, marker=look.marker, markersize=4.6, markerfacecolor=face,
@@ -106,16 +112,30 @@ class Drawing:
     def finish(self, name: str, title: str, subtitle: str, note: str = "", alt: str = "") -> Chart:
         """Render both forms. Call it last: it fixes sizes."""
         columns = _legend_columns(self.legend)
+        lines = _wrapped(subtitle)
+        self._title_in = _TITLE_IN + _LINE_IN * (len(lines) - 1)
         self._arrange(-(-len(self.legend) // columns) if self.legend else 0)
         svg = self._svg(name)
         self.figure.text(0.02, 1 - 0.2 / self._whole, title, fontsize=10.5, fontweight="bold", va="center")
-        self.figure.text(0.02, 1 - 0.42 / self._whole, subtitle, fontsize=7.8, color=MUTED, va="center")
+        self.figure.text(
+            0.02, 1 - 0.33 / self._whole, "\n".join(lines), fontsize=7.8, color=MUTED, va="top", linespacing=1.35
+        )
         if self.legend:
             handles = [_handle(entry) for entry in self.legend]
             self.figure.legend(handles=handles, loc="lower center", ncols=columns, borderaxespad=0.1, columnspacing=1.6)
-        png = io.BytesIO()
-        self.figure.savefig(png, format="png", dpi=144, facecolor=PAPER, metadata={"Software": "kbench"})
-        return Chart(name, title, subtitle, note, alt, tuple(self.legend), svg, png.getvalue())
+        return Chart(name, title, subtitle, note, alt, tuple(self.legend), svg, self._png())
+
+    def _png(self) -> bytes:
+        """With a palette: a chart has few colours, and takes a third of the bytes."""
+        from PIL import Image, PngImagePlugin
+
+        drawn, small = io.BytesIO(), io.BytesIO()
+        self.figure.savefig(drawn, format="png", dpi=144, facecolor=PAPER)
+        by = PngImagePlugin.PngInfo()
+        by.add_text("Software", "kbench")
+        flat = Image.open(drawn).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+        flat.save(small, format="png", optimize=True, pnginfo=by)
+        return small.getvalue()
 
     @property
     def _whole(self) -> float:
@@ -128,7 +148,7 @@ class Drawing:
         body = body[body.index(">", body.index("<svg")) + 1 : body.rindex("</svg>")]
         hits = "".join(self._circles())
         width, height = WIDTH_IN * 72, self.height_in * 72
-        box = f"0 {_TITLE_IN * 72:g} {width:g} {height:g}"
+        box = f"0 {self._title_in * 72:g} {width:g} {height:g}"
         return f'<svg viewBox="{box}" role="img" aria-labelledby="{name}-title">{_slim(body, name)}{hits}</svg>'
 
     def _circles(self) -> list[str]:
@@ -140,6 +160,18 @@ class Drawing:
             at = f'cx="{px:.1f}" cy="{height - py:.1f}" r="7"'
             circles.append(f'<circle class="hit" {at}{of}><title>{escape(tip)}</title></circle>')
         return circles
+
+
+def _wrapped(subtitle: str) -> list[str]:
+    """A subtitle in lines that fit the drawing, broken at its separators."""
+    lines = [""]
+    for part in subtitle.split(" · "):
+        longer = f"{lines[-1]} · {part}" if lines[-1] else part
+        if len(longer) <= _LINE_CHARACTERS or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
 
 
 def is_ours(png: bytes) -> bool:

@@ -14,6 +14,7 @@ from kbench.reading.charts.heatmap import heat_charts
 from kbench.reading.charts.roofline import roofline
 from kbench.reading.charts.size import size_charts
 from kbench.reading.charts.style import applied
+from kbench.reading.charts.submit import submit_charts
 from kbench.reading.charts.view import views
 from kbench.reading.charts.working_set import working_set
 from kbench.reading.problem import Problem
@@ -38,9 +39,11 @@ def gallery(
     """Draw everything of one device. prefix: begins each chart's name, so that two devices can share a folder."""
     with applied():
         found = ceilings(device, problems, roofs)
-        own = [*roofline(device, problems, found, prefix), *working_set(device, problems, found, prefix)]
+        arranged = views(problems, notes, prefix)
+        looks = {view.kernel: view.looks for view in arranged}
+        own = [*roofline(device, problems, found, prefix, looks), *working_set(device, problems, found, prefix)]
         kernels = {
-            view.kernel: [*size_charts(view), *bar_charts(view), *heat_charts(view)]
-            for view in views(problems, notes, prefix)
+            view.kernel: [*size_charts(view), *bar_charts(view), *submit_charts(view), *heat_charts(view)]
+            for view in arranged
         }
     return Gallery(tuple(own), {kernel: tuple(charts) for kernel, charts in kernels.items()})

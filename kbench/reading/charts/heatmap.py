@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,40 +10,81 @@ import numpy as np
 from kbench.intent.config import Value, format_value
 from kbench.reading import units
 from kbench.reading.charts.drawing import Chart, Drawing
+from kbench.reading.charts.slices import series_name
 from kbench.reading.charts.style import MUTED, PAPER
 from kbench.reading.charts.view import View, tip, where
 from kbench.reading.problem import Problem, worded
 from kbench.record.store import Stored
 
 MOST_CELLS = 14  # along each axis
+FEWEST_CELLS = 6
 
 Cell = tuple[Problem, Stored]
+Heat = tuple[list[Cell], str, str, str, str]  # cells, down, across, title, what is fixed
 
 
 def heat_charts(view: View) -> Iterator[Chart]:
-    """One chart over the two tuning axes with most values on the largest problem; where only one tuning axis varies,
-    over it and the size."""
-    facet = view.facets[0]
-    largest = max(facet.problems, key=lambda p: len(p.ok))
-    largest = max((p for p in facet.problems if len(p.ok) == len(largest.ok)), key=view.x)
-    tuning = _varying([row.result.config.axes for row in largest.ok], view)
-    if len(tuning) >= 2:
-        cells = [(largest, row) for row in largest.ok]
-        yield _chart(view, cells, tuning[0], tuning[1], largest.label)
-    elif tuning and view.size and len(facet.problems) > 1:
-        cells = [(problem, row) for problem in facet.problems for row in problem.ok]
-        yield _chart(view, cells, tuning[0], view.size, facet.label)
+    """Two charts at most, on the problem that compares most: the variants over the axis that most of them are tuned
+    along, and the fastest variant that is tuned along two axes, over the two with most values. Where neither can be
+    drawn, what is tuned along one axis, over that and the size."""
+    problem = next(iter(view.comparisons), None) or max(view.problems, key=lambda p: len(p.ok))
+    charts = [*_variants(view, problem), *_tuned(view, problem)] or _by_size(view)
+    for index, (cells, down, across, title, fixed) in enumerate(charts):
+        name = f"{view.stem}-heat" + (f"-{index + 1}" if index else "")
+        yield _chart(view, cells, down, across, name, title, fixed)
 
 
-def _varying(axes: list[dict[str, Value]], view: View) -> list[str]:
-    """Tuning axes with two values or more: the variant first, then by their number of values."""
-    tuning = max((problem.tuning for problem in view.problems), key=len)
-    counts = {name: len({point[name] for point in axes if name in point}) for name in tuning}
-    several = [name for name in tuning if counts[name] > 1]
-    return sorted(several, key=lambda name: (name != "variant", -counts[name]))
+def _variants(view: View, problem: Problem) -> list[Heat]:
+    """Variant by the tuning axis that most variants share, of those the one with most values."""
+    if "variant" not in problem.tuning:
+        return []
+    groups = _groups(problem)
+    counts = {
+        name: [n for n in (len(_values(rows, name)) for rows in groups.values()) if n > 1] for name in problem.tuning
+    }
+    shared = {name: (len(n), sum(n)) for name, n in counts.items() if name != "variant" and len(n) > 1}
+    if not shared:
+        return []
+    across = max(shared, key=lambda name: shared[name])
+    if len(_values(problem.ok, across)) * len(groups) < FEWEST_CELLS:
+        return []
+    return [([(problem, row) for row in problem.ok], "variant", across, f"variant by {across}", problem.label)]
 
 
-def _chart(view: View, cells: list[Cell], down: str, across: str, fixed: str) -> Chart:
+def _tuned(view: View, problem: Problem) -> list[Heat]:
+    for series, rows in sorted(_groups(problem).items(), key=lambda item: min(r.result.time_s or 0 for r in item[1])):
+        counts = {name: len(_values(rows, name)) for name in problem.tuning if name != "variant"}
+        down, across = (*sorted(counts, key=lambda name: counts[name], reverse=True), "", "")[:2]
+        if across and counts[across] > 1 and counts[down] * counts[across] >= FEWEST_CELLS:
+            what = f"{series}: " if "variant" in problem.tuning else ""
+            return [([(problem, row) for row in rows], down, across, f"{what}{down} by {across}", problem.label)]
+    return []
+
+
+def _by_size(view: View) -> list[Heat]:
+    for facet in view.facets:
+        rows = [(problem, row) for problem in facet.problems for row in problem.ok]
+        names = dict.fromkeys(name for problem in facet.problems for name in problem.tuning)
+        counts = {name: len(_values([row for _, row in rows], name)) for name in names if name != "variant"}
+        down = max(counts, key=lambda name: counts[name], default="")
+        if facet.size and down and counts[down] > 1 and counts[down] * facet.sizes >= FEWEST_CELLS:
+            return [(rows, down, facet.size, f"{down} by {facet.size}", facet.label)]
+    return []
+
+
+def _groups(problem: Problem) -> dict[str, list[Stored]]:
+    """Rows by variant; all of them where there is none."""
+    groups: dict[str, list[Stored]] = {}
+    for row in problem.ok:
+        groups.setdefault(format_value(row.result.config.axes.get("variant", "")), []).append(row)
+    return groups
+
+
+def _values(rows: Sequence[Stored], name: str) -> set[Value]:
+    return {row.result.config.axes[name] for row in rows if name in row.result.config.axes}
+
+
+def _chart(view: View, cells: list[Cell], down: str, across: str, name: str, title: str, fixed: str) -> Chart:
     whole = [(p, row) for p, row in cells if down in _axes(p, row) and across in _axes(p, row)]
     rows = _ordered(whole, down, view)
     columns = _ordered(whole, across, view)
@@ -56,22 +97,22 @@ def _chart(view: View, cells: list[Cell], down: str, across: str, fixed: str) ->
             key = rows.index(place[down]), columns.index(place[across])
             if key not in best or (row.result.time_s or 0) < (best[key][1].result.time_s or 0):
                 best[key] = problem, row
-    labels = [format_value(value) for value in rows]
+    labels = [worded(value, down) for value in rows]
     left = min(1.9, 0.5 + max(len(label) for label in labels) * 0.066)
     drawing = Drawing(height_in=max(1.6, 0.9 + 0.33 * len(rows)), left=left, right=0.85)
     _draw(drawing, best, len(rows), len(columns))
     drawing.ax.set_yticks(range(len(rows)), labels)
-    drawing.ax.set_xticks(range(len(columns)), [worded(value) for value in columns])
+    drawing.ax.set_xticks(range(len(columns)), [worded(value, across) for value in columns])
     drawing.ax.set_xlabel(across)
     drawing.ax.set_ylabel(down)
-    notes = [f"{n} values of {name} are left out." for n, name in zip(cut, (down, across), strict=True) if n]
-    if len(whole) < len(cells):
-        missing = across if down == "variant" else down
-        notes.append(f"Baselines, which have no {missing}, are left out.")
+    notes = [f"{n} values of {axis} are left out." for n, axis in zip(cut, (down, across), strict=True) if n]
+    if down == "variant":
+        gone = {series_name(row) for _, row in cells} - {format_value(value) for value in rows}
+        if gone:
+            notes.append(f"{', '.join(sorted(gone))}: no {across} to choose.")
     subtitle = " · ".join(filter(None, [fixed, where([row for _, row in best.values()])]))
     alt = f"Heat map of achieved GB/s over {down} and {across}, {len(best)} cells."
-    title = f"{view.kernel}: {down} by {across}"
-    return drawing.finish(f"{view.stem}-heat", title, subtitle, " ".join(notes), alt)
+    return drawing.finish(name, f"{view.kernel}: {title}", subtitle, " ".join(notes), alt)
 
 
 def _axes(problem: Problem, row: Stored) -> dict[str, Value]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import atan2, degrees, hypot
 from typing import Any
 
@@ -12,20 +12,29 @@ from kbench.reading import units
 from kbench.reading.charts.axes import engineering, log_ticks, place_labels
 from kbench.reading.charts.ceilings import Ceilings
 from kbench.reading.charts.drawing import Chart, Drawing
-from kbench.reading.charts.style import MUTED, look
-from kbench.reading.charts.view import fastest, tip, where
+from kbench.reading.charts.slices import fastest, series_name, useful
+from kbench.reading.charts.style import MUTED, Look, look
+from kbench.reading.charts.view import tip, where
 from kbench.reading.problem import Problem, worded
 from kbench.record.store import Stored
 
 Point = tuple[Problem, Stored]
+Looks = Mapping[str, Mapping[str, Look]]
 
 
-def roofline(device: DeviceInfo, problems: Sequence[Problem], found: Ceilings, prefix: str = "") -> Iterator[Chart]:
-    """One chart, log-log: the fastest row of each problem and variant. None where nothing computes."""
+def roofline(
+    device: DeviceInfo, problems: Sequence[Problem], found: Ceilings, prefix: str = "", looks: Looks | None = None
+) -> Iterator[Chart]:
+    """One chart, log-log: the fastest row of each problem and variant. None where nothing computes.
+
+    looks: how the other charts draw each kernel's variants; kept where only one kernel computes, in one data type.
+    """
     every = [(problem, row) for problem in problems for row in _compared(problem)]
     points = [(problem, row) for problem, row in every if row.result.flops_per_s]
     if points:
-        yield _roofline(device, points, found, prefix)
+        kernels = {(problem.kernel, problem.axes.get("dtype")) for problem, _ in points}
+        alone = (looks or {}).get(points[0][0].kernel, {}) if len(kernels) == 1 else {}
+        yield _roofline(device, points, found, prefix, alone)
 
 
 def _compared(problem: Problem) -> list[Stored]:
@@ -35,8 +44,10 @@ def _compared(problem: Problem) -> list[Stored]:
     return [problem.best] if problem.best else []
 
 
-def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: str) -> Chart:
-    drawing = Drawing(height_in=3.6, left=0.72, right=0.85 if found.flops else 0.12)
+def _roofline(
+    device: DeviceInfo, points: list[Point], found: Ceilings, prefix: str, looks: Mapping[str, Look]
+) -> Chart:
+    drawing = Drawing(height_in=3.6, left=0.72, right=0.85 if found.flops else 0.24)
     ax = drawing.ax
     xs = [row.result.traffic.intensity for _, row in points]
     ys = [row.result.flops_per_s or 0.0 for _, row in points]
@@ -48,8 +59,10 @@ def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: 
     known = [(name, value, dash) for name, value, dash in slopes if value]
     tops = [value for _, value in found.flops]
     ridge = max(tops) / min(value for _, value, _ in known) if tops and known else max(xs)
-    low, high = min(xs) / 3, max(*xs, ridge) * 4
-    bottom, top = min(ys) / 4, max([*ys, *tops]) * 3
+    low, high = min(xs) / 10, max(*xs, ridge) * 4
+    # Without a ceiling of arithmetic, as on the cpu, the memory's must still be in the picture above the points.
+    under = [] if tops else [min(value for _, value, _ in known) * max(xs)] if known else []
+    bottom, top = min(ys) / 4, max([*ys, *tops, *under]) * 3
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlim(low, high)
@@ -58,13 +71,13 @@ def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: 
     log_ticks(ax.yaxis, bottom, top)
     ax.set_xlabel("arithmetic intensity, flop per useful byte of device memory")
     ax.set_ylabel("achieved flop/s")
-    labels = _scatter(drawing, points, xs, ys)
-    _slopes(drawing, known, max(tops, default=top), [(x, y) for x, y, _ in labels])
+    labels = _scatter(drawing, points, xs, ys, looks)
+    _slopes(drawing, known, max(tops, default=top), list(zip(xs, ys, strict=True)))
     for name, value in found.flops:
         reach = value / max((slope for _, slope, _ in known), default=value / low)
         ax.plot([max(reach, low), high], [value, value], color=MUTED, linewidth=1.2, linestyle="--", zorder=1.5)
         drawing.text(high * 1.04, value, f"{name}: {engineering(value)}", va="center")
-    unlabelled = place_labels(ax, labels)
+    unlabelled = place_labels(ax, labels, list(zip(xs, ys, strict=True)))
     note = (
         f"{unlabelled} labels are left out where they would overlap; point at a mark to read it." if unlabelled else ""
     )
@@ -73,22 +86,31 @@ def _roofline(device: DeviceInfo, points: list[Point], found: Ceilings, prefix: 
     return drawing.finish(f"{prefix}roofline", "Roofline", where([row for _, row in points]), note, alt)
 
 
-def _scatter(drawing: Drawing, points: list[Point], xs: list[float], ys: list[float]) -> list[tuple[float, float, str]]:
-    """A mark a point, a series a kernel and variant; returns labels, the fastest of each problem first."""
+def _scatter(
+    drawing: Drawing, points: list[Point], xs: list[float], ys: list[float], looks: Mapping[str, Look]
+) -> list[tuple[float, float, str]]:
+    """A mark a point, a series a kernel, variant and data type; returns labels of the best rows of the largest problems
+    of each kernel."""
     series: dict[str, int] = {}
+    dtypes = len({problem.axes.get("dtype") for problem, _ in points})
+    largest: dict[str, int] = {}
+    for problem, _ in points:
+        largest[problem.kernel] = max(largest.get(problem.kernel, 0), useful(problem))
     labels: list[tuple[float, float, str]] = []
     for (problem, row), x, y in zip(points, xs, ys, strict=True):
-        name = f"{problem.kernel} {format_value(row.result.config.axes.get('variant', ''))}".strip()
+        axes = row.result.config.axes
+        told = [problem.kernel, axes.get("variant", ""), axes.get("dtype", "") if dtypes > 1 else ""]
+        name = " ".join(format_value(word) for word in told if word)
         if name not in series:
-            series[name] = drawing.series(name, look(len(series)))
-        shown = drawing.legend[series[name]].look
+            series[name] = drawing.series(name, looks.get(series_name(row)) or look(len(series)))
+        shown = drawing.look(series[name])
         (mark,) = drawing.ax.plot(
             [x], [y], marker=shown.marker, color=shown.colour, markersize=6, linestyle="", zorder=3
         )
         drawing.mark(mark, series[name])
         drawing.hit(x, y, f"{problem.kernel}: {tip(problem, row)}", series[name])
-        if row is problem.best:
-            labels.append((x, y, _apart(problem, [p for p, _ in points])))
+        if row is problem.best and useful(problem) == largest[problem.kernel]:
+            labels.append((x, y, _apart(problem, [p for p, _ in points if useful(p) == largest[p.kernel]])))
     return labels
 
 
@@ -96,7 +118,7 @@ def _apart(problem: Problem, others: Sequence[Problem]) -> str:
     """What tells a problem from the others of its kernel; the kernel's name too where there are several kernels."""
     same = [other for other in others if other.kernel == problem.kernel]
     varying = [n for n, v in problem.axes.items() if any(other.axes.get(n) != v for other in same)]
-    words = " ".join(f"{name} {worded(problem.axes[name])}" for name in varying[:2])
+    words = " ".join(f"{name} {worded(problem.axes[name], name)}" for name in varying[:2])
     return f"{problem.kernel} {words}".strip() if len(same) < len(others) or not words else words
 
 

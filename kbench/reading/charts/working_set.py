@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kbench.machine.device import DeviceInfo
-from kbench.reading import units
-from kbench.reading.charts.axes import ceiling, even_ticks, log_ticks, place_labels
+from kbench.reading import sectors, units
+from kbench.reading.charts.axes import ceiling, even_ticks, log_ticks
 from kbench.reading.charts.ceilings import Ceilings
 from kbench.reading.charts.drawing import Chart, Drawing
+from kbench.reading.charts.slices import useful
 from kbench.reading.charts.style import MUTED, look
-from kbench.reading.charts.view import tip, useful, where
+from kbench.reading.charts.view import tip, where
 from kbench.reading.problem import Problem
 from kbench.record.store import Stored
 
@@ -36,22 +37,28 @@ def _chart(device: DeviceInfo, points: list[tuple[Problem, Stored]], found: Ceil
     even_ticks(ax.xaxis, min(sizes) / 1.7, max(sizes) * 1.7)
     ax.set_xlabel("working set: useful bytes moved")
     _ceilings(drawing, device, found, rates)
-    labels = []
+    scattered = False
     for index, kernel in enumerate(dict.fromkeys(problem.kernel for problem, _ in points)):
         series = drawing.series(kernel, look(index))
         group = [(problem, row) for problem, row in points if problem.kernel == kernel]
-        shown = drawing.legend[series].look
+        shown = drawing.look(series)
         xs, ys = [float(useful(problem)) for problem, _ in group], [_rate(row) for _, row in group]
-        (marks,) = ax.plot(xs, ys, marker=shown.marker, color=shown.colour, markersize=5, linestyle="", zorder=3)
+        (marks,) = ax.plot(xs, ys, marker=shown.marker, color=shown.colour, markersize=4.4, linestyle="", zorder=3)
         drawing.mark(marks, series)
         for (problem, row), x, y in zip(group, xs, ys, strict=True):
             drawing.hit(x, y, f"{kernel}: {tip(problem, row)}", series)
-        labels.append((xs[-1], ys[-1], kernel))
-    place_labels(ax, labels)
+            moved = sectors.sector_bytes(row.result)
+            if moved:
+                (line,) = ax.plot([x, x], [y, y * moved / useful(problem)], color=shown.colour, linewidth=1, alpha=0.45)
+                drawing.mark(line, series)
+                scattered = True
     rows = [row for _, row in points]
     name, title = f"{prefix}working-set", "Bandwidth against working set"
-    alt = f"Achieved GB/s against working set, {len(labels)} kernels that compute nothing, {len(rows)} points."
-    return drawing.finish(name, title, where(rows), "The best configuration of each problem.", alt)
+    alt = f"Achieved GB/s against working set, kernels that compute nothing, {len(rows)} points."
+    note = "The best configuration of each problem."
+    if scattered:
+        note += " A line above a mark reaches up to its bandwidth in whole 32-byte sectors."
+    return drawing.finish(name, title, where(rows), note, alt)
 
 
 def _rate(row: Stored) -> float:
@@ -73,9 +80,11 @@ def _ceilings(drawing: Drawing, device: DeviceInfo, found: Ceilings, rates: list
     if peak:
         ceiling(ax, peak / 1e9, f"theoretical peak {units.rate(peak)}", measured=False)
     if found.l2:
-        ceiling(ax, found.l2 / 1e9, f"L2, measured {units.rate(found.l2)}")
+        ceiling(ax, found.l2 / 1e9, f"L2 copy, measured {units.rate(found.l2)}", x=0.99)
     left, right = ax.get_xlim()
     if device.l2_bytes and left < device.l2_bytes < right:
         ax.axvline(device.l2_bytes, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
-        side = "right" if device.l2_bytes * 4 > right else "left"
-        drawing.text(device.l2_bytes, low * 1.06, f" L2: {units.size(device.l2_bytes)} ", va="bottom", ha=side)
+        ax.annotate(
+            f"L2: {units.size(device.l2_bytes)}", (device.l2_bytes, 0), (4, 5), xycoords=("data", "axes fraction"),
+            textcoords="offset points", fontsize=7.8, color=MUTED, va="bottom",
+        )  # fmt: skip

@@ -48,19 +48,60 @@
     button.closest("tr").remove();
   }));
 
-  // The table: sort by a column's value, filter by words and menus.
+  // The table: drawn from packed columns, sorted by what it shows, filtered by words and menus.
   const table = document.getElementById("table");
   if (table) {
-    const body = table.tBodies[0], rows = [...body.rows], heads = [...table.tHead.rows[0].cells];
+    const packed = JSON.parse(document.getElementById("rows").textContent);
+    const cell = (column, row) => column.values[column.at[row]];
+    const make = (name, text, type = "") => {
+      const made = document.createElement(name);
+      made.textContent = text;
+      if (type) made.className = type;
+      return made;
+    };
+    const head = table.tHead.insertRow(), body = table.tBodies[0];
+    const heads = packed.columns.map((column) => {
+      const made = make("th", "", column.number ? "num" : ""), button = make("button", column.title);
+      made.scope = "col";
+      made.setAttribute("aria-sort", "none");
+      button.type = "button";
+      button.title = column.hint;
+      made.append(button);
+      head.append(made);
+      return made;
+    });
+    // The id as kbench prints it: both halves of the axes, sorted by name.
+    const id = (row) => `${cell(packed.kernel, row)}[${[cell(packed.problem, row), cell(packed.chosen, row)]
+      .filter(Boolean).flatMap((half) => half.split(",")).sort().join(",")}]`;
+    const rows = packed.status.at.map((_, row) => {
+      const status = cell(packed.status, row), made = make("tr", "", `${status} ${cell(packed.marks, row)}`.trim());
+      for (const column of packed.columns) {
+        const text = cell(column, row), made_cell = make("td", "", column.number ? "num" : "");
+        if (column.title === "status" && status !== "ok") made_cell.append(make("span", text, `badge ${status}`));
+        else if (column.title === "message") {
+          const why = make("span", text, "why");
+          why.title = text;
+          made_cell.append(why);
+        } else made_cell.textContent = text;
+        made.append(made_cell);
+      }
+      made.dataset.config = id(row);
+      return made;
+    });
+    body.append(...rows);
+
+    const scale = { ns: 1e-9, "µs": 1e-6, ms: 1e-3, s: 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
     const value = (row, column) => {
-      const cell = row.cells[column];
-      if (heads[column].classList.contains("num")) return cell.dataset.v === undefined ? null : Number(cell.dataset.v);
-      return cell.textContent.trim();
+      const text = row.cells[column].textContent;
+      if (!packed.columns[column].number) return text;
+      const [number, unit] = text.replace("±", "").split(" ");
+      return text === "–" ? null : Number(number) * (scale[unit] || 1);
     };
     const compare = (a, b) => typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
     heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => {
       const was = head.getAttribute("aria-sort");
-      const first = head.classList.contains("num") && column > 5 ? "descending" : "ascending";
+      const seconds = packed.columns[column].values.some((text) => / (ns|µs|ms|s)$/.test(text));
+      const first = packed.columns[column].number && !seconds ? "descending" : "ascending";
       const next = was === "none" ? first : was === "ascending" ? "descending" : "ascending";
       heads.forEach((other) => other.setAttribute("aria-sort", "none"));
       head.setAttribute("aria-sort", next);
@@ -73,16 +114,16 @@
       body.append(...keyed.map((item) => item.row));
     }));
     const find = document.getElementById("find"), menus = [...document.querySelectorAll("[data-filter]")];
-    const text = new Map(rows.map((row) => [row, `${row.dataset.config} ${row.textContent}`.toLowerCase()]));
+    const text = rows.map((row) => `${row.dataset.config} ${row.textContent}`.toLowerCase());
     const filter = () => {
       const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
-      for (const row of rows) {
-        const fits = words.every((word) => text.get(row).includes(word))
-          && menus.every((menu) => !menu.value || row.dataset[menu.dataset.filter] === menu.value);
+      rows.forEach((row, index) => {
+        const fits = words.every((word) => text[index].includes(word))
+          && menus.every((menu) => !menu.value || cell(packed[menu.dataset.filter], index) === menu.value);
         row.hidden = !fits;
         shown += fits;
-      }
+      });
       document.getElementById("shown").textContent = `${shown} of ${rows.length}`;
     };
     find.addEventListener("input", filter);

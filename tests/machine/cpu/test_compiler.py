@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbench.errors import BuildError, DeviceError, KernelFault, UsageError
+from kbench.errors import BuildError, CannotBuild, DeviceError, KernelFault, UsageError
+from kbench.experiment.engine import status_of_build
 from kbench.machine.binary import Target
-from kbench.machine.build import BuildRequest, build
+from kbench.machine.build import BuildRequest, build, build_all
 from kbench.machine.cpu import compiler
 from tests.machine.cpu.conftest import KERNELS, Runner
 
@@ -132,6 +133,35 @@ def test_the_order_in_which_compilers_are_looked_for(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("KBENCH_CXX", "/does/not/exist")
     with pytest.raises(BuildError, match="does not run: /does/not/exist"):
         compiler.host_compiler()
+
+
+@pytest.mark.parametrize(
+    "does", ["echo 'fatal error: writing: No space left on device' >&2; exit 1", "kill -9 $$"], ids=["full", "killed"]
+)
+def test_a_compiler_that_the_machine_stops_says_nothing_of_the_source(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, does: str
+) -> None:
+    tool = tmp_path / "g++"
+    tool.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo g++ 1.0 && exit\n{does}\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("KBENCH_CXX", str(tool))
+    wanted = [request(KERNELS / "steps.cu", "scale<float>"), request(KERNELS / "steps.cu", "scale<double>")]
+    with pytest.raises(CannotBuild, match="could not compile scale<float> on this machine"):
+        build(wanted[0])
+    with pytest.raises(CannotBuild):
+        list(build_all(wanted))
+
+
+def test_a_cache_that_cannot_be_written_is_the_machines_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    wanted = request(KERNELS / "steps.cu", "scale<float>")
+    with pytest.raises(CannotBuild, match=r"cannot write the compile cache in .*XDG_CACHE_HOME"):
+        build(wanted)
+    with pytest.raises(CannotBuild) as error:
+        list(build_all([wanted]))
+    assert status_of_build(error.value) == "crashed"
+    assert status_of_build(BuildError("error: expected ';'")) == "build_failed"
 
 
 def test_windows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,12 @@ def test_no_race_where_there_is_none(cpu: Runner, name: str) -> None:
     run(cpu, "tsan", name)
 
 
+def test_a_wild_address_is_no_race(cpu: Runner) -> None:
+    with pytest.raises(KernelFault, match=r"oob_far: .*ThreadSanitizer.*|wild address under tsan") as fault:
+        run(cpu, "tsan", "oob_far")
+    assert fault.value.kind == "fault"
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
     [

@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kbench.errors import BuildError
+from kbench.errors import BuildError, CannotBuild, UsageError
 from kbench.machine.binary import Binary, Param, Target
-from kbench.machine.build import BuildRequest, build
+from kbench.machine.build import BuildRequest, build, build_all
 from kbench.machine.cuda import nvrtc
 
 KERNELS = Path(__file__).with_name("kernels.cu")
@@ -137,11 +137,6 @@ def test_an_entry_that_is_no_kernel_of_the_file() -> None:
         compiled("scale<float>")
 
 
-def test_an_architecture_that_does_not_exist() -> None:
-    with pytest.raises(BuildError, match="sm_10"):
-        compiled("nothing", "sm_10")
-
-
 def test_many_threads_compile_at_once(tmp_path: Path) -> None:
     source = tmp_path / "many.cu"
     source.write_text("template <int N> __global__ void many(int* x) { x[N] = N; }\n")
@@ -160,7 +155,7 @@ def test_identity_names_compiler_and_headers() -> None:
 def test_without_a_compiler_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "cuda.bindings", None)
     monkeypatch.setattr(nvrtc.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(BuildError, match=r"pip install 'kbench\[compile\]'"):
+    with pytest.raises(CannotBuild, match=r"kbench's extra compile: pip install '\.\[compile\]' in "):
         nvrtc._nvrtc.__wrapped__()
 
 
@@ -175,3 +170,11 @@ def test_where_only_cupy_is_there_the_source_is_left_to_it(monkeypatch: pytest.M
     assert recipe.entry == "scale<float, 4>"
     assert {"-DN=3", "-maxrregcount=64", f"-I{KERNELS.parent}"} <= set(recipe.options)
     assert not any(option.startswith("-arch") for option in recipe.options)
+
+
+def test_an_architecture_that_the_compiler_does_not_know_is_the_users_error(tmp_path: Path) -> None:
+    (tmp_path / "k.cu").write_text("__global__ void k() {}")
+    requests = [BuildRequest(str(tmp_path / "k.cu"), name, Target("cuda", "sm_999")) for name in ("k", "l")]
+    with pytest.raises(UsageError, match=r"NVRTC .* does not compile for sm_999 \(known: .*sm_90, "):
+        list(build_all(requests))
+    nvrtc.identity(Target("cuda", "sm_90a"))

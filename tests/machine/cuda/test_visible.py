@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kbench.errors import UsageError
+from kbench.errors import DeviceError, UsageError
 from kbench.machine import choose
 from kbench.machine.cuda import visible
 from kbench.machine.cuda.probes import probes
+from kbench.machine.cuda.visible import Gpu
 
 UUIDS = ("GPU-aaaa0000-1", "GPU-aabb0000-2", "GPU-cccc0000-3")
 
@@ -88,7 +90,7 @@ def test_auto_falls_back_to_the_cpu_and_says_what_to_install(monkeypatch: pytest
     found = choose.choose("auto")
     assert found.name == "cpu"
     assert "CuPy is not installed" in found.why
-    assert "kbench[cuda13]" in found.why
+    assert "kbench's extra cuda13: pip install" in found.why
 
 
 def test_a_cupy_that_is_newer_than_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +99,7 @@ def test_a_cupy_that_is_newer_than_the_driver(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(visible, "_installed", lambda name: name == "cupy-cuda13x")
     problem, remedy = visible.cupy_problem((old,))
     assert "cupy-cuda13x needs a newer driver" in problem
-    assert "kbench[cuda12]" in remedy
+    assert "kbench's extra cuda12: pip install" in remedy
     monkeypatch.setattr(visible, "_installed", lambda name: name == "cupy-cuda12x")
     assert visible.cupy_problem((old,)) == ("", "")
 
@@ -128,3 +130,25 @@ def test_the_gpu_modules_import_without_a_gpu_and_without_cupy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "nvidia-ml-py" in done.stdout
+
+
+def test_asking_for_a_gpu_where_there_is_none_says_that_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kbench.machine.cuda.device import CudaDevice
+
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setattr(visible, "gpus", lambda: ((), "the driver sees no GPU"))
+    with pytest.raises(DeviceError, match=r"^no NVIDIA GPU here: the driver sees no GPU$"):
+        CudaDevice()
+    gpu = Gpu("GPU-1", "NVIDIA H200", "sm_90", "580.1", (13, 0))
+    monkeypatch.setattr(visible, "gpus", lambda: ((gpu,), ""))
+    with pytest.raises(DeviceError, match=r"^CuPy cannot be imported: .*\n.*kbench's extra cuda13"):
+        CudaDevice()
+
+
+def test_an_extra_is_named_as_what_kbench_came_from_has_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from kbench.machine import install
+
+    monkeypatch.setattr(install, "_BESIDE", tmp_path)
+    assert install.install("cuda13").endswith(": pip install 'kbench[cuda13]'")
+    (tmp_path / "pyproject.toml").write_text("")
+    assert install.install("cuda13").endswith(f": pip install '.[cuda13]' in {tmp_path}")

@@ -6,7 +6,7 @@
 namespace cooperative_groups {
 class thread_block {
 public:
-    static void sync(KB_HERE) { ::__syncthreads(kb_file, kb_line); }
+    static void sync(KB_HERE) { ::kb::barrier(0, 0, kb_file, kb_line); }
     static unsigned thread_rank() { return (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x; }
     static unsigned num_threads() { return blockDim.x * blockDim.y * blockDim.z; }
     static unsigned size() { return num_threads(); }

@@ -25,7 +25,22 @@ KB_RUNTIME static inline unsigned pop_ready(Worker* w)
     w->queue_len--;
     return t;
 }
+// Two barriers may stand on one line: then the site tells them apart.
+KB_RUNTIME static inline bool same_place(const Thread& a, const Thread& b)
+{
+    return a.line == b.line && a.file == b.file && (a.state != AT_BARRIER || a.site == b.site);
+}
 // An error that names every set of threads that stands at one place.
+// Whether a thread before t stands at another barrier of the same line.
+KB_COLD KB_RUNTIME static bool other_on_line(const Worker* w, unsigned t)
+{
+    const Thread& T = w->threads[t];
+    for (unsigned i = 0; i < t; ++i) {
+        const Thread& I = w->threads[i];
+        if (I.state == AT_BARRIER && I.line == T.line && I.file == T.file && I.site != T.site) return true;
+    }
+    return false;
+}
 KB_COLD KB_RUNTIME static void fail_stuck(Worker* w, int code, const char* head)
 {
     char b[1000];
@@ -43,14 +58,15 @@ KB_COLD KB_RUNTIME static void fail_stuck(Worker* w, int code, const char* head)
         unsigned count = 0, last = t;
         for (unsigned j = t; j < w->n; ++j) {
             const Thread& J = w->threads[j];
-            if (J.state == T.state && (T.state == DONE || (J.line == T.line && J.file == T.file))) seen[j] = 1, last = j, ++count;
+            if (J.state == T.state && (T.state == DONE || same_place(J, T))) seen[j] = 1, last = j, ++count;
         }
         k += snprintf(b + k, sizeof b - (size_t)k, "%s %u thread%s (%u%s%u)", groups > 1 ? ";" : "", count, count == 1 ? "" : "s",
                       t, count == last - t + 1 ? "-" : "..", last);
         const char* file = T.file ? strrchr(T.file, '/') : nullptr;
         file = file ? file + 1 : T.file;
         if (T.state == DONE) k += snprintf(b + k, sizeof b - (size_t)k, " exited");
-        else if (T.state == AT_BARRIER) k += snprintf(b + k, sizeof b - (size_t)k, " at __syncthreads %s:%d", file, T.line);
+        else if (T.state == AT_BARRIER)
+            k += snprintf(b + k, sizeof b - (size_t)k, " at %s__syncthreads %s:%d", other_on_line(w, t) ? "another " : "", file, T.line);
         else k += snprintf(b + k, sizeof b - (size_t)k, " at a warp operation %s:%d, mask 0x%08x", file, T.line, T.mask);
     }
     leave(w, code, 0, 0, 0, b);
@@ -65,12 +81,19 @@ KB_RUNTIME static void release_barrier(Worker* w)
         const Thread& T = w->threads[t];
         if (T.state != AT_BARRIER) continue;
         if (first < 0) first = (int)t;
-        else if (T.line != w->threads[first].line || T.file != w->threads[first].file) differ = true;
+        else if (!same_place(T, w->threads[first])) differ = true;
         count += T.pred != 0;
     }
     if (differ) fail_stuck(w, E_BARRIER, "divergent __syncthreads()");
     if (w->done) {  // exited threads count as arrived, like on sm_70 and later
         w->early++;
+#if defined(KB_CHECK)
+        // Returning before the first barrier is a guard (`if (i >= n) return;`); leaving between two is a loop or a
+        // branch that not all threads take alike, which CUDA does not allow around a barrier.
+        for (unsigned t = 0; t < w->n; ++t)
+            if (w->threads[t].state == DONE && w->threads[t].barriers)
+                fail_stuck(w, E_BARRIER, "__syncthreads() not reached by threads that took part in an earlier one");
+#endif
         if (w->launch->strict) fail_stuck(w, E_BARRIER, "__syncthreads() not reached by every thread of the block");
     }
     w->reduced[0] = count;
@@ -111,6 +134,14 @@ KB_RUNTIME static void complete_warp(Worker* w, unsigned base, uint32_t group)
         if (T[l].op != op) fail_stuck(w, E_WARP, "different warp operations under one mask");
         if (T[l].in) ballot |= 1u << l;
     }
+#if defined(KB_CHECK)
+    // Every lane that the mask names must take part unless it has exited before. That the last lanes did is a guard
+    // (`if (i >= n) return;`, or a block that ends in mid-warp); others went around the shuffle, and on a GPU may not
+    // have exited yet.
+    const uint32_t below = ~0u >> __builtin_clz(group);
+    if (op == OP_SHFL && T[l0].mask & w->warp_done[base >> 5] & below)
+        fail_stuck(w, E_WARP, "a shuffle whose mask names lanes that have exited without taking part");
+#endif
     uint64_t total = T[l0].in;
     if (op >= OP_ADD)
         for (uint32_t m = group & (group - 1); m; m &= m - 1) total = reduce(op, total, T[__builtin_ctz(m)].in);
@@ -210,6 +241,7 @@ KB_RUNTIME static void tsan_next(Worker* w)
             const unsigned t = w->order[w->started++];
             while (w->n_fibers < w->n) get_fiber(w);
             w->threads[t].state = READY;
+            w->threads[t].barriers = 0;
             w->threads[t].fiber = &w->fibers[t];
             set_current(w, t);
             if (w->running != &w->fibers[t]) to_fiber(w, &w->fibers[t]);
@@ -236,11 +268,13 @@ KB_RUNTIME static void park_current(Worker* w)
     else fail_stuck(w, E_DEADLOCK, "deadlock");
 #endif
 }
-KB_RUNTIME static int barrier(int pred, int which, const char* file, int line)
+KB_RUNTIME static int barrier(int pred, int which, const char* file, int line, unsigned site = 0)
 {
     Worker* w = worker();
     Thread& T = w->threads[w->cur];
     T.pred = pred;
+    T.site = site;
+    T.barriers++;
     T.file = file;
     T.line = line;
     T.state = AT_BARRIER;
@@ -301,6 +335,7 @@ template <class Kernel> KB_RUNTIME static void run_threads(Worker* w)
         } else if (w->started < w->n) {
             const unsigned t = w->order[w->started++];
             w->threads[t].state = READY;
+            w->threads[t].barriers = 0;
             set_current(w, t);
             Kernel::call(w->args);
             exit_thread(w, w->cur);

@@ -36,6 +36,7 @@ struct Thread {
     uint32_t mask;
     int32_t source, line, pred;   // shuffle: source lane; barrier: predicate
     const char* file;
+    uint32_t site, barriers;      // which __syncthreads() of the source, 0 if unknown; how many it has taken part in
     uint8_t state, op;
 };
 struct Batch;  // one launch, as all its workers see it

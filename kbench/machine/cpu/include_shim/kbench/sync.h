@@ -4,10 +4,15 @@
 
 #define KB_HERE const char* kb_file = __builtin_FILE(), int kb_line = __builtin_LINE()
 // ------------------------------------------------------------ barriers and fences
-KB_INLINE void __syncthreads(KB_HERE) { kb::barrier(0, 0, kb_file, kb_line); }
-KB_INLINE int __syncthreads_count(int p, KB_HERE) { return kb::barrier(p, 0, kb_file, kb_line); }
-KB_INLINE int __syncthreads_and(int p, KB_HERE) { return kb::barrier(p, 1, kb_file, kb_line); }
-KB_INLINE int __syncthreads_or(int p, KB_HERE) { return kb::barrier(p, 2, kb_file, kb_line); }
+// The calls are numbered where they are written: two on one line are two barriers.
+KB_INLINE void kb_syncthreads(unsigned site, KB_HERE) { kb::barrier(0, 0, kb_file, kb_line, site); }
+KB_INLINE int kb_syncthreads_count(unsigned site, int p, KB_HERE) { return kb::barrier(p, 0, kb_file, kb_line, site); }
+KB_INLINE int kb_syncthreads_and(unsigned site, int p, KB_HERE) { return kb::barrier(p, 1, kb_file, kb_line, site); }
+KB_INLINE int kb_syncthreads_or(unsigned site, int p, KB_HERE) { return kb::barrier(p, 2, kb_file, kb_line, site); }
+#define __syncthreads() kb_syncthreads(__COUNTER__ + 1)
+#define __syncthreads_count(...) kb_syncthreads_count(__COUNTER__ + 1, __VA_ARGS__)
+#define __syncthreads_and(...) kb_syncthreads_and(__COUNTER__ + 1, __VA_ARGS__)
+#define __syncthreads_or(...) kb_syncthreads_or(__COUNTER__ + 1, __VA_ARGS__)
 KB_INLINE void __syncwarp(unsigned m = ~0u, KB_HERE) { kb::warp_op(m, kb::OP_SYNC, 0, 0, kb_file, kb_line); }
 #if defined(KB_TSAN)   // ThreadSanitizer knows no fences: a fence releases, every atomic acquires what fences released
 namespace kb { static char g_fence; KB_INLINE void tsan_atomic() { __tsan_acquire(&g_fence); } }
