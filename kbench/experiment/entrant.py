@@ -5,9 +5,11 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import msgspec
 
+from kbench.errors import ClockError
 from kbench.experiment.check import works_in_place
 from kbench.experiment.result import Measurement
 from kbench.experiment.stats import Center, interval, relative, summarise, tick
@@ -15,6 +17,8 @@ from kbench.experiment.verdict import Problem, Verdict, checked
 from kbench.intent.method import Method
 from kbench.intent.op import Out
 from kbench.machine.device import Batch, Bound, Telemetry
+
+_T = TypeVar("_T")
 
 SETTLED = 0.02
 """Warm: the medians of two batches in a row differ by less than this fraction."""
@@ -73,7 +77,7 @@ class Entrant:
 
     def check_last(self) -> Verdict:
         """The last sample, restored and poisoned before and checked after."""
-        verdict = checked(self._bound, self._outs, self._problem, lambda: self._take(1, once=True))
+        verdict = self._twice(lambda: checked(self._bound, self._outs, self._problem, lambda: self._take(1, once=True)))
         if not verdict.ok and self._cache != "cold" and any(map(works_in_place, self._outs.values())):
             # Where nothing lies between runs a sample takes more than one, which here come to another result than one.
             verdict = self.check()
@@ -156,7 +160,7 @@ class Entrant:
     def _take(self, count: int, once: bool = False) -> None:
         """once: nothing else may run, because what the samples leave behind is checked."""
         begin = time.perf_counter()
-        batch = self._sample(count) if once else self._arriving(count)
+        batch = self._sampled(count) if once else self._arriving(count)
         state = self._gauge.read()
         if state is not None and state.throttle and not (self._throttled or once):
             batch = self._sample(count)  # once more: it may have been short
@@ -182,7 +186,18 @@ class Entrant:
         quarter = PATIENCE * self._method.timeout_s / 4
         return max(1, min(count, int(quarter / self.a_sample_s) if self.a_sample_s > 0 else count))
 
+    def _twice(self, attempt: Callable[[], _T]) -> _T:
+        """A clock that lost a sample may try again, once. Raises ClockError where that fails too."""
+        try:
+            return attempt()
+        except ClockError as error:
+            self._notes.append(f"sampled again: {error}")
+            return attempt()
+
     def _sample(self, count: int) -> Batch:
+        return self._twice(lambda: self._sampled(count))
+
+    def _sampled(self, count: int) -> Batch:
         begin = time.perf_counter()
         batch = self._bound.sample(count, clock=self._clock, cache=self._cache)
         self.a_sample_s = (time.perf_counter() - begin) / count

@@ -11,7 +11,16 @@ from typing import Any
 
 import msgspec
 
-from kbench.errors import BuildError, CannotBuild, DeviceError, KbenchError, KernelFault, SpecError, UsageError
+from kbench.errors import (
+    BuildError,
+    CannotBuild,
+    ClockError,
+    DeviceError,
+    KbenchError,
+    KernelFault,
+    SpecError,
+    UsageError,
+)
 from kbench.experiment.contest import Contest, Finished
 from kbench.experiment.entrant import Entrant, Gauge
 from kbench.experiment.field import Field, Member, Turns
@@ -237,6 +246,8 @@ def _status_of(error: Exception) -> tuple[Status, str]:
     match error:
         case Skip() | UsageError():  # a clock that cannot time this Op is a reason too, and the sweep goes on
             return "skipped", str(error)
+        case ClockError():  # the kernel was found right, and nothing is known of its time
+            return "skipped", f"the clock lost its samples twice: {error}; another --clock may do"
         case SpecError():
             return "spec_failed", str(error)
         case CannotBuild():

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from kbench.errors import DeviceError, KbenchError, UsageError
 from kbench.experiment.stats import center
@@ -177,17 +178,17 @@ _MODULE = "kbench.experiment.validate"
 
 # ---------------------------------------------------------------- in the measuring process
 def bound_of(device: CudaDevice, canned: Canned) -> CudaBound:
-    xp = device.xp
+    xp = device.xp  # extern "C" kernels do not tell their parameters: each value has its size
     if canned.copy:
         x, y = xp.zeros(canned.copy, "uint8"), xp.zeros(canned.copy, "uint8")
         words = canned.copy // 16
         entry = "canned_copy"
-        step = Launch(entry=entry, grid=-(-words // 256), block=256, args=(y, x, words))
+        step = Launch(entry=entry, grid=-(-words // 256), block=256, args=(y, x, np.int64(words)))
         op = Op(steps=(step,), outputs={"y": (y, x)}, bytes_read=canned.copy, bytes_written=canned.copy)
     else:
         done = xp.zeros(1, "int32")
         entry = "canned_spin"
-        step = Launch(entry=entry, grid=1, block=1, args=(int(canned.spin_s * 1e9), done))
+        step = Launch(entry=entry, grid=1, block=1, args=(np.uint64(canned.spin_s * 1e9), done))
         op = Op(steps=(step,), outputs={"done": (done, xp.ones(1, "int32"))}, bytes_written=4)
     return device.bind(op, [build(BuildRequest(str(SOURCE), entry, device.target()))])
 

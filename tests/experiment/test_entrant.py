@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fake_device import FakeDevice
 
-from kbench.errors import SpecError
+from kbench.errors import ClockError, SpecError
 from kbench.experiment.contest import Contest
 from kbench.experiment.entrant import Entrant
 from kbench.experiment.result import Measurement
@@ -214,3 +214,55 @@ def test_references_are_evaluated_once_per_problem() -> None:
     assert len(calls) == 1
     with pytest.raises(SpecError, match=r"float32\[4\], its reference is float32\[8\]"):
         problem.reference("y", Out(y[:4], reference))
+
+
+class Forgetful(FakeDevice):
+    """Loses the samples of its clock the first `losses` times that it is asked from the `first` time on."""
+
+    def __init__(self, first: int, losses: int) -> None:
+        super().__init__()
+        self.asked, self.lost = 0, range(first, first + losses)
+
+    def bind(self, op: Op, binaries: Any, **options: Any) -> Any:
+        bound = super().bind(op, binaries, **options)
+        sample = bound.sample
+
+        def losing(count: int, **how: Any) -> Any:
+            batch = sample(count, **how)
+            self.asked += 1
+            if self.asked in self.lost:
+                raise ClockError("3 records were dropped")
+            return batch
+
+        bound.sample = losing
+        return bound
+
+
+def add_to(y: Any, x: Any) -> None:
+    y += x
+
+
+def contested(device: FakeDevice) -> tuple[Any, Measurement]:
+    """Of a kernel that works in place: a sample that was lost has changed its memory already."""
+    y = np.zeros_like(X)
+    outs = {"y": Out(y, lambda before: before + X, poison=False)}
+    bound = device.bind(Op(steps=[Call(add_to, (y, X))], outputs=outs, bytes_read=32), [None])
+    entrant = Entrant("a", bound, outs, Problem("p", np), Method(samples_min=20), ("auto", "cold"))
+    (event, *_) = list(Contest([entrant], Method(samples_min=20), lambda _, phase: None))
+    return event.verdict, entrant.measurement()
+
+
+def test_a_clock_that_lost_its_samples_tries_again_and_the_row_says_so() -> None:
+    device = Forgetful(0, 0)
+    verdict, _ = contested(device)
+    assert verdict.ok
+    for which in (1, device.asked):  # while warming up, and the last sample, which is checked
+        verdict, measurement = contested(Forgetful(which, 1))
+        assert verdict.ok
+        assert "sampled again: 3 records were dropped" in measurement.note
+        assert measurement.summary.n == len(measurement.samples_s)
+
+
+def test_a_clock_that_loses_them_again_is_an_error() -> None:
+    with pytest.raises(ClockError, match="3 records"):
+        contested(Forgetful(2, 2))
