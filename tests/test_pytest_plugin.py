@@ -57,9 +57,8 @@ def run(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
         "-rs",
     ]
     command = [sys.executable, "-m", "pytest", *options, *map(str, words)]
-    return subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, timeout=120
-    )
+    outside = {name: value for name, value in environment().items() if not name.startswith("PYTEST_XDIST")}
+    return subprocess.run(command, cwd=folder, env=outside, capture_output=True, text=True, check=False, timeout=120)
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def test_unknown_kernel(kbench, verb: str) -> None:
         (("--clock", "sundial"), ("unknown clock 'sundial'",)),
         (("--precision", "2"), ("precision",)),
         (("--timeout", "nan"), ("timeout_s", "nan")),
-        (("--max-time", "inf"), ("max_time_s", "inf")),
+        (("--max-time", "inf"), ("--max-time", "inf")),
         (("--axis", "n=1..2001"), ("2001 configurations", "hours", "--yes")),
         (("--max-bytes", "big"), ("big",)),
         (("--device", "gpu"), ("unknown device 'gpu'", "cpu")),

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from fake_device import INFO
 
-from kbench.errors import DeviceError
+from kbench.errors import ClockError, DeviceError
 from kbench.experiment.engine import Engine
+from kbench.experiment.job import _status_of
 from kbench.experiment.protocol import Mode
 from kbench.experiment.result import Result
 from kbench.experiment.sweep import Sweep, shuffled, verify
@@ -256,3 +257,9 @@ def test_an_impossible_clock_is_a_reason_to_skip() -> None:
     with Engine(FAKE) as engine:
         (row,) = engine.run([replace(plan.configs[0], config=config)], QUICK)
     assert (row.status, row.message) == ("skipped", "the clock impossible cannot time this")
+
+
+def test_a_clock_that_lost_its_samples_is_no_crash_of_the_kernel() -> None:
+    status, message = _status_of(ClockError("CUPTI dropped 3 of its records"))
+    assert status == "skipped"
+    assert "CUPTI dropped 3 of its records; another --clock may do" in message
