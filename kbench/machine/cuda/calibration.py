@@ -5,9 +5,10 @@ leaves under way. Kernels that write nothing, and more and more, give a curve ov
 
     added(bytes) = what the events read for such a kernel - its own time, in the same cache state
 
-The own time is CUPTI's where that loads, else that of graphs: (flush and kernel) minus (flush) when cold, the slope of
-back-to-back runs when warm. Graphs read more than the kernel's own time, by the gap between two nodes; so by graphs too
-little is taken to be added, at most by as much as an empty kernel takes in one. left_s bounds what may be left.
+The own time is CUPTI's where that loads. Else only the empty kernel is compared, with its node in a graph: for a kernel
+that writes, (flush and kernel) minus (flush) reads several microseconds too much, since the next flush waits for the
+write-back. A node's time holds the gap to the next one, so too little is taken to be added, at most by that time.
+left_s bounds what may be left.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Calibration:
 
     def correction(self, bytes_written: int) -> float:
         """Seconds that the events add to a run that writes so much; between two points over the logarithm."""
-        at = [np.log2(max(nbytes, self.written[1] / 4)) for nbytes in (*self.written, bytes_written)]
+        at = [np.log2(max(nbytes, 2**16)) for nbytes in (*self.written, bytes_written)]
         return float(np.interp(at[-1], at[:-1], self.added_s))
 
 
@@ -50,14 +51,13 @@ def calibration(
     written: Sequence[int], events_s: Sequence[Sequence[float]], own_s: Sequence[float], *, by_graph: bool
 ) -> Calibration:
     """From samples of the events and own times. What is left: half the range of the curve (how a kernel spreads its
-    writes is its own affair), the curve's scatter, and by graphs the gap between nodes."""
+    writes is its own affair), the curve's scatter, and by graphs an empty node's time."""
     added = [statistics.median(samples) - own for samples, own in zip(events_s, own_s, strict=True)]
     scatter = max(float(np.subtract(*np.percentile(samples, [75, 25]))) for samples in events_s)
     left = (max(added) - min(added)) / 2 + scatter + (own_s[0] if by_graph else 0.0)
     how = "graphs" if by_graph else "CUPTI"
-    return Calibration(
-        tuple(written), tuple(added), own_s[0], left, f"events calibrated on {len(added)} kernels by {how}"
-    )
+    kernels = f"{len(added)} kernels" if len(added) > 1 else "an empty kernel"
+    return Calibration(tuple(written), tuple(added), own_s[0], left, f"events calibrated on {kernels} by {how}")
 
 
 def calibrate(device: CudaDevice, cold: bool) -> Calibration:
@@ -65,16 +65,17 @@ def calibrate(device: CudaDevice, cold: bool) -> Calibration:
     import cupy
 
     memory = cupy.cuda.alloc(WRITTEN[-1])
-    programs = [_store(device, int(memory.ptr), nbytes) for nbytes in WRITTEN]
-    device.synchronize()
     by_graph = bool(device.clocks.cupti.missing)
+    written = WRITTEN[:1] if by_graph else WRITTEN
+    programs = [_store(device, int(memory.ptr), nbytes) for nbytes in written]
+    device.synchronize()
     if by_graph:
-        own = [(cold_by_graph if cold else _warm_by_graph)(device, program) for program in programs]
+        own = [_node(device, program) for program in programs]
     else:
         own = [statistics.median(device.clocks.traced(program, _SAMPLES, cold)) for program in programs]
         device.clocks.cupti.stop()
     events = [device.clocks.by_events.sample(program, _SAMPLES, cold).elapsed_s for program in programs]
-    return calibration(WRITTEN, events, own, by_graph=by_graph)
+    return calibration(written, events, own, by_graph=by_graph)
 
 
 def _store(device: CudaDevice, address: int, nbytes: int) -> Program:
@@ -98,5 +99,6 @@ def cold_by_graph(device: CudaDevice, program: Program) -> float:
     return statistics.median(b - a for a, b in zip(pairs[::2], pairs[1::2], strict=True)) / _GRAPH_RUNS
 
 
-def _warm_by_graph(device: CudaDevice, program: Program) -> float:
+def _node(device: CudaDevice, program: Program) -> float:
+    """Seconds of one more run in a graph of many."""
     return statistics.median(Pair(device, [program.submit], 10 * _GRAPH_RUNS).sample(_SAMPLES // 3))
