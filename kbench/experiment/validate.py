@@ -178,7 +178,7 @@ _MODULE = "kbench.experiment.validate"
 
 # ---------------------------------------------------------------- in the measuring process
 def bound_of(device: CudaDevice, canned: Canned) -> CudaBound:
-    xp = device.xp  # extern "C" kernels do not tell their parameters: each value has its size
+    xp = device.xp  # extern "C" names do not tell parameters: values have their size
     if canned.copy:
         x, y = xp.zeros(canned.copy, "uint8"), xp.zeros(canned.copy, "uint8")
         words = canned.copy // 16

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from kbench import Launch, Out, cdiv, kernel
 
 
@@ -17,7 +19,9 @@ def copy48(xp: Any, rng: Any, *, nbytes: int, threads: int, vec: int) -> Launch:
     n = nbytes // 4
     src = rng.bits(n, "float32")
     dst = xp.empty_like(src)
+    # The name of an extern "C" kernel does not tell its parameters: n is passed with its size.
     return Launch(
-        grid=cdiv(n, threads * vec), block=threads, args=(dst, src, n), outputs={"dst": Out(dst, src, exact=True)},
+        grid=cdiv(n, threads * vec), block=threads, args=(dst, src, np.int64(n)),
+        outputs={"dst": Out(dst, src, exact=True)},
         bytes_read=nbytes, bytes_written=nbytes, formula="2 nbytes",
     )  # fmt: skip
