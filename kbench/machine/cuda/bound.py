@@ -135,7 +135,9 @@ class CudaBound:
         found = self._program
         wants_cupti = asked in ("auto", "cupti")  # looking for it takes time, and makes it trace for a moment
         missing = self._device.clocks.cupti.missing if wants_cupti else ""
-        return choose(asked, cache, Facts(self._link, found.entries, found.uncapturable, self._unrotatable, missing))
+        nbytes = self._op.bytes_read + self._op.bytes_written
+        facts = Facts(self._link, found.entries, found.uncapturable, self._unrotatable, missing, nbytes)
+        return choose(asked, cache, facts)
 
     @property
     def _unrotatable(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kbench.errors import UsageError
-from kbench.machine.cuda.choice import CACHES, PAIRS, Facts, choose
+from kbench.machine.cuda.choice import CACHES, LONG, PAIRS, Facts, choose
 from kbench.machine.cuda.clocks import by_host
 from kbench.machine.cuda.events import MANY_ENTRIES, queue
 
@@ -61,6 +61,14 @@ def test_auto_takes_the_finest_clock_that_is_there_and_says_why_not_another() ->
     assert choose("auto", "cold", without) == ("events", f"clock events: {NO_CUPTI}")
     assert choose("auto", "warm", without) == ("events", f"clock events: {NO_CUPTI}")
     assert choose("auto", "sustained", without) == ("graph", f"clock graph: {NO_CUPTI}")
+
+
+def test_auto_does_not_trace_what_moves_much() -> None:
+    long = facts(nbytes=LONG)
+    assert choose("auto", "cold", facts(nbytes=LONG - 1))[0] == "cupti"
+    assert [choose("auto", cache, long)[0] for cache in ("cold", "warm", "sustained")] == ["events", "events", "graph"]
+    assert choose("auto", "sustained", facts(nbytes=LONG, uncapturable="a library call"))[0] == "cupti"
+    assert choose("cupti", "cold", long)[0] == "cupti"
 
 
 def test_auto_takes_the_clock_that_is_honest() -> None:
