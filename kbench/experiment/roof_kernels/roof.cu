@@ -19,6 +19,19 @@ __device__ long long first_element() {
     return (long long)blockIdx.x * blockDim.x * UNROLL + threadIdx.x;
 }
 
+// One word a block: enough to keep the loads alive, and nothing beside what was read.
+__device__ void keep_block_sum(unsigned* sums, unsigned sum) {
+    for (int lanes = 16; lanes > 0; lanes /= 2) sum += __shfl_down_sync(0xffffffffu, sum, lanes);
+    __shared__ unsigned warps[32];
+    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = sum;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        unsigned total = 0;
+        for (unsigned w = 0; w < blockDim.x / 32; ++w) total += warps[w];
+        sums[blockIdx.x] = total;
+    }
+}
+
 template <int UNROLL>
 __global__ void roof_read(unsigned* sums, const uint4* x, long long n) {
     const long long first = first_element<UNROLL>();
@@ -31,15 +44,7 @@ __global__ void roof_read(unsigned* sums, const uint4* x, long long n) {
     unsigned sum = 0;
 #pragma unroll
     for (int u = 0; u < UNROLL; ++u) sum += v[u].x + v[u].y + v[u].z + v[u].w;
-    for (int lanes = 16; lanes > 0; lanes /= 2) sum += __shfl_down_sync(0xffffffffu, sum, lanes);
-    __shared__ unsigned warps[32];
-    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = sum;
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        unsigned total = 0;
-        for (unsigned w = 0; w < blockDim.x / 32; ++w) total += warps[w];
-        sums[blockIdx.x] = total;
-    }
+    keep_block_sum(sums, sum);
 }
 
 template <int UNROLL>
@@ -125,15 +130,7 @@ __global__ void l2_read(unsigned* sums, const uint4* x, long long n, int passes)
 #pragma unroll
         for (int u = 0; u < UNROLL; ++u) sum += v[u].x + v[u].y + v[u].z + v[u].w;
     }
-    for (int lanes = 16; lanes > 0; lanes /= 2) sum += __shfl_down_sync(0xffffffffu, sum, lanes);
-    __shared__ unsigned warps[32];
-    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = sum;
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        unsigned total = 0;
-        for (unsigned w = 0; w < blockDim.x / 32; ++w) total += warps[w];
-        sums[blockIdx.x] = total;
-    }
+    keep_block_sum(sums, sum);
 }
 
 template <int UNROLL>
