@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FAULTS = ROOT / "tests" / "faults"
 """A user's own folder of kernels: one that is right and six with a planted fault each."""
+
+PLUGIN = [] if any(e.name == "kbench" for e in entry_points(group="pytest11")) else ["-p", "kbench.pytest_plugin"]
+"""Options that make pytest load kbench's plugin: none where kbench is installed, since then it does so by itself."""
 
 
 def command(*words: object) -> list[str]:

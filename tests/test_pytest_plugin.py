@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commandline import FAULTS, ROOT, environment
+from commandline import FAULTS, PLUGIN, ROOT, environment
 
 pytest.importorskip("pytest_benchmark")
 
@@ -46,8 +46,7 @@ def test_twice(kbench_benchmark):
 
 def run(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
     options = [
-        "-p",
-        "kbench.pytest_plugin",
+        *PLUGIN,
         "-p",
         "no:cacheprovider",
         "-p",

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commandline import ROOT, environment
+from commandline import PLUGIN, ROOT, environment
 
 BLOCKS = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "python.md").read_text(), re.MULTILINE | re.DOTALL)
 PROGRAMS = [block for block in BLOCKS if "def test_" not in block]
@@ -37,5 +37,5 @@ def test_programs_run(program: str, tmp_path: Path) -> None:
 def test_tests_pass(tmp_path: Path) -> None:
     pytest.importorskip("pytest_benchmark")
     (tmp_path / "test_page.py").write_text(next(block for block in BLOCKS if "def test_" in block))
-    options = ["-p", "kbench.pytest_plugin", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    options = [*PLUGIN, "-p", "no:cacheprovider", "-p", "no:xdist"]
     assert "2 passed" in run(tmp_path, "-m", "pytest", *options)

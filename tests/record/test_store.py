@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -200,13 +201,13 @@ def test_readable_while_written(tmp_path: Path, writer: subprocess.Popen[str]) -
     assert writer.stdout is not None
     writer.stdout.readline()
     counts = []
+    end = time.monotonic() + 20
     with Store.open(tmp_path / "k.db", readonly=True) as store:
-        for _ in range(4):
+        while len(set(counts)) < 3 and time.monotonic() < end:
             counts.append(len(store.latest()))
-            for _ in range(3):
-                writer.stdout.readline()
+            writer.stdout.readline()
     assert counts == sorted(counts)
-    assert counts[0] < counts[-1]
+    assert len(set(counts)) == 3
 
 
 def test_two_writers_take_turns(tmp_path: Path) -> None:
