@@ -62,10 +62,14 @@ KB_COLD KB_RUNTIME static void fail_stuck(Worker* w, int code, const char* head)
         }
         k += snprintf(b + k, sizeof b - (size_t)k, "%s %u thread%s (%u%s%u)", groups > 1 ? ";" : "", count, count == 1 ? "" : "s",
                       t, count == last - t + 1 ? "-" : "..", last);
+        if (T.state == DONE) {
+            // Its file may be that of an earlier launch, from a library that is gone: not to be looked at.
+            k += snprintf(b + k, sizeof b - (size_t)k, " exited");
+            continue;
+        }
         const char* file = T.file ? strrchr(T.file, '/') : nullptr;
         file = file ? file + 1 : T.file;
-        if (T.state == DONE) k += snprintf(b + k, sizeof b - (size_t)k, " exited");
-        else if (T.state == AT_BARRIER)
+        if (T.state == AT_BARRIER)
             k += snprintf(b + k, sizeof b - (size_t)k, " at %s__syncthreads %s:%d", other_on_line(w, t) ? "another " : "", file, T.line);
         else k += snprintf(b + k, sizeof b - (size_t)k, " at a warp operation %s:%d, mask 0x%08x", file, T.line, T.mask);
     }
