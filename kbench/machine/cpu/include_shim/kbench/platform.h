@@ -1,6 +1,7 @@
 // What the host offers: system headers, which sanitizer is on, and the attributes that the runtime's own code carries.
 #pragma once
 #define KBENCH_CPU 1
+#include <unistd.h>
 #include <assert.h>
 #include <math.h>
 #include <pthread.h>

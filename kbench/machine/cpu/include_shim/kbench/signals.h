@@ -70,6 +70,8 @@ static void on_signal(int signal, siginfo_t* info, void* state)
         const int code = signal == SIGUSR2 ? E_TIMEOUT : signal == SIGILL || signal == SIGTRAP ? E_TRAP : E_FAULT;
         leave(w, code, signal, fault && !stack ? address : 0, pc, message);
     }
+    // keep_watch sent it while the kernel ran, and it arrives after the worker has left it: nobody else's business.
+    if (signal == SIGUSR2 && info->si_pid == getpid()) return;
     struct sigaction* old = &old_actions[signal];
     if (old->sa_flags & SA_SIGINFO) {
         if (old->sa_sigaction) old->sa_sigaction(signal, info, state);
