@@ -88,6 +88,7 @@ static void catch_signals(bool on)  // launches of one process are serial: no co
             memset(&action, 0, sizeof action);
             action.sa_sigaction = on_signal;
             action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+            sigaddset(&action.sa_mask, SIGUSR2);  // the next one must not interrupt the handler, and name it as the place
             sigaction(s, &action, &old_actions[s]);
         } else sigaction(s, &old_actions[s], nullptr);
     }
