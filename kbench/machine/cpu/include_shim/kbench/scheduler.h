@@ -30,7 +30,6 @@ KB_RUNTIME static inline bool same_place(const Thread& a, const Thread& b)
 {
     return a.line == b.line && a.file == b.file && (a.state != AT_BARRIER || a.site == b.site);
 }
-// An error that names every set of threads that stands at one place.
 // Whether a thread before t stands at another barrier of the same line.
 KB_COLD KB_RUNTIME static bool other_on_line(const Worker* w, unsigned t)
 {
@@ -41,6 +40,7 @@ KB_COLD KB_RUNTIME static bool other_on_line(const Worker* w, unsigned t)
     }
     return false;
 }
+// An error that names every set of threads that stands at one place.
 KB_COLD KB_RUNTIME static void fail_stuck(Worker* w, int code, const char* head)
 {
     char b[1000];
