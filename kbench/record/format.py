@@ -9,9 +9,10 @@ from pathlib import Path
 
 from kbench.errors import StoreError
 
-FORMAT = 1
+FORMAT = 2
 # History of the format (PRAGMA user_version):
 #   1  runs (environment, notes on kernels), results (columns for SQL, body as JSON)
+#   2  profiles, made like results; a writer adds the table to a file of format 1, a reader goes without it
 
 APPLICATION = 0x6B62_656E  # "kben": tells a kbench store from any other SQLite file
 
@@ -59,6 +60,31 @@ _SCHEMA = (
     "CREATE INDEX results_by_config ON results (config, device_uid, id)",
     f"PRAGMA application_id = {APPLICATION}",
 )
+_PROFILES = (
+    """
+    CREATE TABLE profiles (
+        id INTEGER PRIMARY KEY,
+        uid TEXT NOT NULL UNIQUE,
+        run INTEGER NOT NULL REFERENCES runs (id),
+        added TEXT NOT NULL,
+        config TEXT NOT NULL,
+        key TEXT NOT NULL,
+        problem TEXT NOT NULL,
+        kernel TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        version TEXT NOT NULL,
+        status TEXT NOT NULL,
+        message TEXT NOT NULL,
+        device_kind TEXT NOT NULL,
+        device_uid TEXT NOT NULL,
+        device_label TEXT NOT NULL,
+        source TEXT NOT NULL,
+        raw TEXT NOT NULL,
+        body TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX profiles_by_config ON profiles (config, device_uid, tool, id)",
+)
 
 OTHER = "name another store with --db or KBENCH_DB"
 MOVE_AWAY = f"move it away, or {OTHER}"
@@ -76,10 +102,11 @@ def prepare(connection: sqlite3.Connection, path: Path, readonly: bool) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         if _is_empty(connection):
-            for statement in _SCHEMA:
+            for statement in (*_SCHEMA, *_PROFILES):
                 connection.execute(statement)
-        else:
-            _check(connection, path)
+        elif _check(connection, path) < 2:
+            for statement in _PROFILES:
+                connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
         connection.execute("COMMIT")
     except BaseException:
@@ -92,18 +119,26 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
     return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def has_profiles(connection: sqlite3.Connection) -> bool:
+    """Whether the file has the table that came with format 2, which a writer may have added a moment ago."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return bool(version >= 2)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> int:
+    """The file's format, one that this kbench can read. Raises StoreError."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION:
         if _is_empty(connection):
             raise StoreError(f"the store {path} is empty: `kbench sweep` fills it")
         raise StoreError(f"{path} is an SQLite file, but not a kbench store: {MOVE_AWAY}")
-    if version != FORMAT:
+    if not 1 <= version <= FORMAT:
         raise StoreError(
             f"{path} has format {version}, this kbench knows format {FORMAT}: a newer kbench wrote it; update kbench, "
             f"or {OTHER}"
         )
+    return int(version)
 
 
 @contextmanager

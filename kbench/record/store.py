@@ -7,7 +7,6 @@ The columns are for people with an SQL prompt; `body` holds the whole Result, an
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
@@ -19,9 +18,11 @@ import msgspec
 
 from kbench.errors import StoreError
 from kbench.experiment.result import Result
+from kbench.profiling.profile import Profile
+from kbench.record.columns import UNFIT, columns_of_profile, columns_of_result, text_of
 from kbench.record.environment import Environment, now_utc
 from kbench.record.filter import Filter
-from kbench.record.format import prepare, translated
+from kbench.record.format import has_profiles, prepare, translated
 
 # A row that ended like this says nothing about the next attempt: it is measured again on resuming. A build depends on
 # the machine as well (compilers, headers, room on a disk), which no source hash knows.
@@ -30,8 +31,7 @@ TRANSIENT = frozenset({"crashed", "timed_out", "out_of_memory", "build_failed"})
 _BUSY_S = 15.0
 
 _NEWEST = "id IN (SELECT max(id) FROM results GROUP BY config, device_uid)"
-
-_UNFIT = (msgspec.MsgspecError, OverflowError, ValueError, TypeError)
+_NEWEST_PROFILE = "id IN (SELECT max(id) FROM profiles GROUP BY config, device_uid, tool)"
 
 _T = TypeVar("_T")
 
@@ -64,6 +64,16 @@ class Stored(msgspec.Struct, frozen=True):
     key: str
     added: str
     result: Result
+
+
+class StoredProfile(msgspec.Struct, frozen=True):
+    """A profile and its place in the store, as of `Stored`."""
+
+    id: int
+    run: int
+    key: str
+    added: str
+    profile: Profile
 
 
 class Store:
@@ -101,7 +111,7 @@ class Store:
 
     def begin(self, environment: Environment, notes: Mapping[str, KernelNote] | None = None) -> int:
         """Record a new invocation; returns the run id that `add` takes."""
-        row = (uuid.uuid4().hex, now_utc(), _json(environment.argv), _json(environment), _json(dict(notes or {})))
+        row = (uuid.uuid4().hex, now_utc(), text_of(environment.argv), text_of(environment), text_of(dict(notes or {})))
         with translated(self.path):
             cursor = self._connection.execute(
                 "INSERT INTO runs (uid, started, argv, environment, notes) VALUES (?, ?, ?, ?, ?)", row
@@ -117,18 +127,39 @@ class Store:
         """Write one result, commit it and return it. The same result of the same run is kept once, however often it is
         added. One that could not be read back becomes a row that says so (spec_failed: its values come from a spec)."""
         try:
-            values = _columns(run, result, key or result.config.digest[:8])
-        except _UNFIT as error:
+            values = columns_of_result(run, result, key or result.config.digest[:8])
+        except UNFIT as error:
             message = f"the store cannot keep what this result holds: {error}"
             result = Result(result.config, "spec_failed", result.device, message=message, source=result.source)
-            values = _columns(run, result, key or result.config.digest[:8])
-        names = ", ".join(values)
-        marks = ", ".join("?" for _ in values)
-        with translated(self.path):
-            self._connection.execute(
-                f"INSERT INTO results ({names}) VALUES ({marks}) ON CONFLICT (uid) DO NOTHING", tuple(values.values())
-            )
+            values = columns_of_result(run, result, key or result.config.digest[:8])
+        self._insert("results", values)
         return result
+
+    def add_profile(self, run: int, profile: Profile, key: str | None = None) -> None:
+        """Write one profile and commit it. The same profile of the same run is kept once, however often it is added;
+        one that could not be read back becomes a failed one that says so."""
+        key = key or profile.config.digest[:8]
+        try:
+            values = columns_of_profile(run, profile, key)
+        except UNFIT as error:
+            message = f"the store cannot keep what this profile holds: {error}"
+            found = Profile(profile.config, profile.device, profile.tool, profile.version, "failed", message,
+                            raw=profile.raw, source=profile.source)  # fmt: skip
+            values = columns_of_profile(run, found, key)
+        self._insert("profiles", values)
+
+    def profiles(self, device_uid: str | None = None) -> list[StoredProfile]:
+        """The newest of each configuration on each device (or the one given) under each tool, oldest first."""
+        query = (
+            f"SELECT id, run, key, added, body FROM profiles WHERE {_NEWEST_PROFILE} AND (? IS NULL OR device_uid = ?) "
+            "ORDER BY id"
+        )
+        with translated(self.path):
+            if not has_profiles(self._connection):
+                return []
+            rows = self._connection.execute(query, (device_uid, device_uid)).fetchall()
+        found = ((*head, self._decode(f"profile {head[0]}", body, Profile)) for *head, body in rows)
+        return [StoredProfile(n, run, key, added, profile) for n, run, key, added, profile in found if profile]
 
     def latest(self, filter: Filter | None = None) -> list[Stored]:
         """The newest row of each configuration on each device that the filter lets through, oldest first."""
@@ -200,6 +231,14 @@ class Store:
         found = ((n, run, key, added, self._decode(f"row {n}", body, Result)) for n, run, key, added, body in rows)
         return [Stored(n, run, key, added, result) for n, run, key, added, result in found if result is not None]
 
+    def _insert(self, table: str, values: Mapping[str, Any]) -> None:
+        """A row, committed; one that is there already stays."""
+        names, marks = ", ".join(values), ", ".join("?" for _ in values)
+        with translated(self.path):
+            self._connection.execute(
+                f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT (uid) DO NOTHING", tuple(values.values())
+            )
+
     def _decode(self, what: str, text: str, kind: type[_T]) -> _T | None:
         """None, and a note in `unreadable`, for a value that this kbench cannot read."""
         try:
@@ -219,51 +258,3 @@ def _sampled(result: Result, samples: int) -> bool:
     """Whether a row has so many samples, or says that it could have no more."""
     measured = result.measurement
     return measured is None or measured.summary.n >= samples or f"only {measured.summary.n} samples" in measured.note
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value, enc_hook=_plain).decode()
-
-
-def _plain(value: Any) -> Any:
-    """Values that are a plain one in disguise: a DType is a str, a NumPy scalar an int or a float."""
-    if isinstance(value, str):
-        return str(value)
-    if hasattr(value, "item"):
-        return value.item()
-    raise TypeError(f"a {type(value).__name__} cannot be stored")
-
-
-def _columns(run: int, result: Result, key: str) -> dict[str, Any]:
-    """Raises one of _UNFIT where the result cannot be written and read back."""
-    body = _json(result)
-    msgspec.json.decode(body, type=Result)
-    if abs(result.traffic.useful_bytes) >= 2**63:
-        raise OverflowError(f"{result.traffic.useful_bytes} useful bytes are more than any memory has")
-    config, device, measured = result.config, result.device, result.measurement
-    return {
-        "uid": hashlib.sha256(f"{run}\n{config.id}\n{device.uid}\n{body}".encode()).hexdigest()[:32],
-        "run": run,
-        "added": now_utc(),
-        "config": config.id,
-        "key": key,
-        "problem": config.problem,
-        "kernel": config.kernel,
-        "status": result.status,
-        "message": result.message,
-        "device_kind": device.kind,
-        "device_uid": device.uid,
-        "device_label": device.label,
-        "driver": device.driver,
-        "source": result.source,
-        "center_s": result.time_s,
-        "low_s": measured.summary.low_s if measured else None,
-        "high_s": measured.summary.high_s if measured else None,
-        "useful_bytes": result.traffic.useful_bytes,
-        "achieved_bytes_per_s": result.achieved_bytes_per_s,
-        "of_peak": result.of_peak,
-        "of_roof": result.of_roof,
-        "clock": measured.clock if measured else None,
-        "cache": measured.cache if measured else None,
-        "body": body,
-    }
