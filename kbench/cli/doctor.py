@@ -40,6 +40,7 @@ def command(device: str, db: Path, as_json: bool) -> int:
     opened = _opened(choice)
     ours = [_python(), *_checks(db)]
     cuda = [probe if choice.kind == "cuda" else _optional(probe) for probe in probes()]
+    cuda += _profilers()
     found = [opened, *ours, *(cuda if as_json else _without_driver(cuda))]
     if as_json:
         console.json([dict(zip(("name", "state", "found", "remedy"), probe, strict=True)) for probe in found])
@@ -68,6 +69,23 @@ def _optional(probe: Probe) -> Probe:
     """The cpu device needs nothing of CUDA, so that nothing of it can be wrong."""
     name, state, found, remedy = probe
     return name, "warn" if state == "fail" else state, found, remedy
+
+
+def _profilers() -> list[Probe]:
+    """The tools that `kbench profile` starts, and whether ncu may read what it counts."""
+    from kbench.profiling.find import TOOLS, tool
+    from kbench.profiling.permission import counters
+
+    found: list[Probe] = []
+    for name in TOOLS:
+        try:
+            here = tool(name)
+            found.append((name, "ok", f"{here.version}, {here.path}", ""))
+        except KbenchError as error:
+            what, _, remedy = str(error).partition("; ")
+            found.append((name, "warn", what, remedy))
+    may, words, remedy = counters()
+    return [*found, ("counters", "ok" if may else "warn", words, remedy)]
 
 
 def _opened(choice: Choice) -> Probe:

@@ -13,7 +13,6 @@ import csv
 import io
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -26,11 +25,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from kbench.errors import DeviceError, KbenchError, UsageError
+from kbench.errors import DeviceError, KbenchError, ProfilerError, UsageError
 from kbench.experiment.stats import center
 from kbench.intent.op import Launch, Op
 from kbench.machine.build import BuildRequest, build
 from kbench.machine.device import DeviceInfo
+from kbench.profiling.find import tool
 
 if TYPE_CHECKING:
     from kbench.machine.cuda.bound import CudaBound
@@ -128,9 +128,10 @@ def with_bias(readings: Sequence[Reading]) -> tuple[Reading, ...]:
 
 def by_ncu(device: str) -> tuple[list[Reading], str]:
     """What ncu reads for the canned kernels (caches invalidated before each, clocks left alone), or why it does not."""
-    ncu = shutil.which(NCU)
-    if ncu is None:
-        return [], "there is no ncu on the PATH"
+    try:
+        ncu = tool(NCU).path
+    except ProfilerError as error:
+        return [], str(error)
     options = ("--csv", "--metrics", "gpu__time_duration.sum", "--cache-control", "all", "--clock-control", "none",
                "--print-units", "base", "--kernel-name", "regex:^canned_")  # fmt: skip
     words = ("--device", device, "--launches", str(NCU_LAUNCHES))

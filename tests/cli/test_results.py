@@ -273,6 +273,7 @@ def test_doctor_gives_a_line_and_a_remedy_each(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = {probe["name"]: probe for probe in json.loads(done.stdout)}
     ours = {"device", "host compiler", "store", "cache"}
-    assert ours | {"driver", "CuPy", "NVRTC", "CUDA headers", "ncu", "nsys", "counters", "CUPTI"} <= set(found)
+    cuda = {"driver", "CuPy", "NVRTC", "CUDA headers", "CUPTI", "ncu", "nsys", "sanitizer", "counters"}
+    assert ours | cuda <= set(found)
     assert all(probe["remedy"] for probe in found.values() if probe["state"] != "ok")
     assert not (tmp_path / "kbench.db").exists()

@@ -72,5 +72,7 @@ def test_the_cpu_has_no_clocks_to_compare() -> None:
 
 
 def test_without_ncu_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    assert validate.by_ncu("cuda:0") == ([], "there is no ncu on the PATH")
+    monkeypatch.setenv("KBENCH_NCU", "/nowhere/ncu")
+    found, why = validate.by_ncu("cuda:0")
+    assert not found
+    assert "KBENCH_NCU names /nowhere/ncu, which does not run" in why

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import os
 import re
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -31,7 +28,7 @@ def probes() -> list[Probe]:
     """All of them, in the order in which one depends on another."""
     asked: tuple[tuple[str, Callable[[], Probe]], ...] = (
         ("driver", _driver), ("GPU", _gpu), ("CuPy", _cupy), ("NVRTC", _nvrtc), ("CUDA headers", _headers),
-        ("ncu", _ncu), ("nsys", _nsys), ("counters", _counters), ("CUPTI", _cupti),
+        ("CUPTI", _cupti),
     )  # fmt: skip
     return [_safely(name, probe) for name, probe in asked]
 
@@ -99,45 +96,9 @@ def _headers() -> Probe:
     return "CUDA headers", "ok", f"cuda_fp16.h, cuda_bf16.h, cuda_fp8.h from {nvrtc.header_dir()}", ""
 
 
-def _ncu() -> Probe:
-    usual = ("/usr/local/cuda/bin/ncu", "/opt/nvidia/nsight-compute/*/ncu", "/usr/local/cuda*/nsight-compute-*/ncu")
-    return _tool("ncu", usual, "install Nsight Compute, or put ncu on PATH")
-
-
-def _nsys() -> Probe:
-    usual = ("/usr/local/cuda/bin/nsys", "/opt/nvidia/nsight-systems/*/bin/nsys", "/usr/local/bin/nsys")
-    return _tool("nsys", usual, "install Nsight Systems, or put nsys on PATH")
-
-
-def _tool(name: str, usual: tuple[str, ...], remedy: str) -> Probe:
-    path = shutil.which(name) or next(_existing(usual), "")
-    if not path:
-        return name, "warn", "not on PATH nor in its usual places", remedy
-    done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60)
-    version = re.search(r"\d+\.\d+[\w.-]*", done.stdout + done.stderr)
-    if done.returncode or version is None:
-        return name, "warn", f"{path} does not run", remedy
-    return name, "ok", f"{version.group(0)}, {path}", ""
-
-
 def _existing(patterns: tuple[str, ...]) -> Iterator[str]:
     for pattern in patterns:
         yield from sorted(map(str, Path("/").glob(pattern.removeprefix("/"))), reverse=True)
-
-
-def _counters() -> Probe:
-    params = Path("/proc/driver/nvidia/params")
-    if not params.is_file():
-        return "counters", "warn", f"{params} is not there: no driver, or one that is hidden", _NO_DRIVER
-    admin_only = re.search(r"RmProfilingAdminOnly:\s*(\d)", params.read_text())
-    if admin_only is None:
-        return "counters", "warn", f"{params} does not say who may read them", "try: ncu --version, then a profile"
-    if admin_only.group(1) == "0":
-        return "counters", "ok", "every user may read the hardware counters", ""
-    if os.geteuid() == 0:
-        return "counters", "ok", "only root may read the hardware counters, and this is root", ""
-    remedy = "options nvidia NVreg_RestrictProfilingToAdminUsers=0 in /etc/modprobe.d, then reboot; or run as root"
-    return "counters", "warn", "only root may read the hardware counters", remedy
 
 
 def _cupti() -> Probe:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -226,9 +225,13 @@ def ncu_target(asked: Asked) -> Run:
 
 def ncu(asked: Asked, command: list[str], timeout_s: float) -> Run:
     """One ncu process over all configurations. command: starts `ncu_target` with the same configurations."""
-    program = shutil.which("ncu")
-    if program is None:
-        raise Missing("ncu is not on PATH")
+    from kbench.errors import ProfilerError
+    from kbench.profiling.find import tool
+
+    try:
+        program = tool("ncu").path
+    except ProfilerError as error:
+        raise Missing(str(error)) from error
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "ncu.csv"
         words = [

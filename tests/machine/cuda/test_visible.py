@@ -11,8 +11,8 @@ import pytest
 
 from kbench.errors import DeviceError, UsageError
 from kbench.machine import choose
+from kbench.machine.cuda import probes as asked
 from kbench.machine.cuda import visible
-from kbench.machine.cuda.probes import probes
 from kbench.machine.cuda.visible import Gpu
 
 UUIDS = ("GPU-aaaa0000-1", "GPU-aabb0000-2", "GPU-cccc0000-3")
@@ -113,10 +113,10 @@ def test_doctor_never_raises_and_gives_a_remedy_for_whatever_is_wrong(monkeypatc
     def broken(*_: object) -> Any:
         raise OSError("the disk is on fire")
 
-    monkeypatch.setattr("shutil.which", broken)
-    found = {name: (state, words, remedy) for name, state, words, remedy in probes()}
+    monkeypatch.setattr(asked, "_cupti_libraries", broken)
+    found = {name: (state, words, remedy) for name, state, words, remedy in asked.probes()}
     assert found["driver"] == ("ok", "580.159.03, CUDA 13.0", "")
-    assert found["ncu"] == ("fail", "OSError: the disk is on fire", "report this")
+    assert found["CUPTI"] == ("fail", "OSError: the disk is on fire", "report this")
     assert found["CUDA headers"][0] == "ok"
     assert all(remedy for state, _, remedy in found.values() if state != "ok")
 
