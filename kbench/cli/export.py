@@ -1,4 +1,4 @@
-"""kbench export: the newest results as CSV or JSON, for other programs."""
+"""kbench export: the newest results and what profilers said of them, as CSV or JSON, for other programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kbench.cli import console
-from kbench.cli.results import reads
+from kbench.cli.options import metrics_option
+from kbench.cli.results import profiles_in, reads
 from kbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,18 +19,29 @@ if TYPE_CHECKING:
 @click.command("export")
 @reads
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl", "json"]), default="csv", show_default=True)
+@click.option(
+    "--what",
+    type=click.Choice(["results", "profiles", "findings"]),
+    default="results",
+    show_default=True,
+    help="A row a configuration, a metric of a profiler, or a finding of a sanitizer.",
+)
+@metrics_option
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write here instead of to standard output.")  # fmt: skip
-def command(rows: list[Stored], form: str, output: Path | None, **_: Any) -> None:
-    """One flat row a configuration: SI values, the unit in each name, an axis as axis.NAME.
+def command(
+    rows: list[Stored], db: Path, form: str, what: str, columns: tuple[str, ...], output: Path | None, **_: Any
+) -> None:
+    """One flat row a configuration: SI values, the unit in each name, an axis as axis.NAME. With --what profiles one
+    row a metric of each configuration that was profiled.
 
     \b
     Example:
       kbench export --kernel transpose --format csv --output transpose.csv
+      kbench export --kernel copy --columns dram_bytes_read,dram_bytes_written
+      kbench export --what profiles --format jsonl
     """
-    from kbench.reading.export import export
-
-    text = export(rows, form)
+    text = _text(rows, db, form, what, columns)
     if output is None:
         console.out(text.rstrip("\n"))
         return
@@ -37,4 +49,17 @@ def command(rows: list[Stored], form: str, output: Path | None, **_: Any) -> Non
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {output}: {error.strerror}") from error
-    console.say(f"{len(rows)} results written to {output}")
+    told = f"{len(rows)} results" if what == "results" else f"the {what} of {len(rows)} results"
+    console.say(f"{told} written to {output}")
+
+
+def _text(rows: list[Stored], db: Path, form: str, what: str, columns: tuple[str, ...]) -> str:
+    from kbench.reading import asked, metric_rows
+    from kbench.reading.export import export
+
+    if what == "results":
+        names = asked.checked(columns, asked.of_rows(rows)) if columns else ()
+        return export(rows, form, asked=names, profiles=profiles_in(db) if names else None)
+    if columns:
+        raise UsageError(f"--columns adds to results; with --what {what} the columns are always the same")
+    return (metric_rows.metrics if what == "profiles" else metric_rows.findings)(rows, profiles_in(db), form)

@@ -89,6 +89,10 @@ columns_option = click.option(
     "--columns", callback=_words, metavar="NAME,…",
     help="Further columns, by the names of kbench export: compile_s, binary_bytes, memory_bytes, items_per_s, …",
 )  # fmt: skip
+metrics_option = click.option(
+    "--columns", callback=_words, metavar="NAME,…",
+    help="Also what profilers counted: dram_bytes_read, l2_hit_rate, achieved_occupancy, … See kbench profile.",
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Start a very large selection without asking.")
 _SELECTION = (

@@ -15,6 +15,7 @@ from kbench.cli.options import SHORT_AXES, db_option, given_axes
 from kbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from kbench.reading.profiled import Profiles
     from kbench.record.store import KernelNote, Store, Stored
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -48,6 +49,15 @@ def reads(command: Command) -> Command:
     for option in reversed(_FILTERS):
         wrapped = option(wrapped)
     return wrapped  # type: ignore[return-value]
+
+
+def profiles_in(db: Path) -> Profiles:
+    """What profilers said of the rows in a store."""
+    from kbench.reading.profiled import Profiles
+    from kbench.record.store import Store
+
+    with Store.open(db, readonly=True) as store, unreadable_told(store):
+        return Profiles(store.profiles())
 
 
 @contextmanager

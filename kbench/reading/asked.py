@@ -11,8 +11,10 @@ from kbench.experiment.result import Result
 from kbench.intent.config import Config
 from kbench.intent.plan import Plan
 from kbench.machine.device import DeviceInfo
-from kbench.reading import units
+from kbench.profiling.metrics import KINDS
+from kbench.reading import counted, units
 from kbench.reading.export import flat
+from kbench.reading.profiled import Profiles
 from kbench.reading.table import Column, ProblemTable, Row, Tables
 from kbench.record.store import Stored
 
@@ -44,29 +46,37 @@ def of_plan(plan: Plan) -> set[str]:
 
 
 def of_rows(rows: Iterable[Stored]) -> set[str]:
-    return {name for row in rows for name in flat(row)}
+    """The names of stored rows, and what profilers may have counted of them: `metric.NAME`."""
+    return {name for row in rows for name in flat(row)} | {f"metric.{name}" for name in KINDS}
 
 
 def checked(names: Sequence[str], there: Iterable[str]) -> tuple[str, ...]:
-    """The names as an export has them; `axis.` may be left away. there: names besides those that all rows have. Raises
-    UsageError for one that no row can have."""
+    """The names as an export has them; `axis.` and `metric.` may be left away where no other name is meant then. there:
+    names besides those that all rows have. Raises UsageError for one that no row can have."""
     nothing = Result(Config("", {}), "ok", DeviceInfo("", "", "", "", ""))
-    known = {name.removeprefix("axis."): name for name in (*flat(Stored(0, 0, "", "", nothing)), *there)}
-    for name in names:
-        if name.removeprefix("axis.") not in known:
+    every = (*sorted(there, reverse=True), *flat(Stored(0, 0, "", "", nothing)))
+    known = {_bare(name): name for name in every} | {name: name for name in every if name.startswith("metric.")}
+    wanted = [name.removeprefix("axis.") for name in names]
+    for name in wanted:
+        if name not in known:
             raise UsageError(f"no column {name!r}{did_you_mean(name, known)}")
-    return tuple(dict.fromkeys(known[name.removeprefix("axis.")] for name in names))
+    return tuple(dict.fromkeys(known[name] for name in wanted))
 
 
-def with_columns(found: Tables, names: Sequence[str]) -> Tables:
-    """The tables with these columns at the end; those that a table has already are not repeated."""
-    return replace(found, tables=tuple(_widened(table, names) for table in found.tables))
+def _bare(name: str) -> str:
+    return name.removeprefix("axis.").removeprefix("metric.")
 
 
-def _widened(table: ProblemTable, names: Sequence[str]) -> ProblemTable:
+def with_columns(found: Tables, names: Sequence[str], profiles: Profiles | None = None) -> Tables:
+    """The tables with these columns at the end; those that a table has already are not repeated. profiles: where
+    metrics come from."""
+    return replace(found, tables=tuple(_widened(table, names, profiles) for table in found.tables))
+
+
+def _widened(table: ProblemTable, names: Sequence[str], profiles: Profiles | None) -> ProblemTable:
     have = {column.name for column in table.columns}
     new = [name for name in names if name.removeprefix("axis.") not in have]
-    values = [flat(row.stored) for row in table.rows]
+    values = [flat(row.stored, profiles) for row in table.rows]
     columns = tuple(Column(name, title(name), right=_is_number(name, values)) for name in new)
     rows = tuple(_row(row, [shown(name, value.get(name)) for name in new])
                  for row, value in zip(table.rows, values, strict=True))  # fmt: skip
@@ -82,7 +92,9 @@ def _is_number(name: str, values: Sequence[dict[str, Any]]) -> bool:
 
 
 def title(name: str) -> str:
-    """compile_s -> compile; tokens_per_s -> tokens/s; joules_per_gb -> J/GB; axis.n -> n."""
+    """compile_s -> compile; tokens_per_s -> tokens/s; joules_per_gb -> J/GB; axis.n -> n; metric.waves -> waves."""
+    if name.startswith("metric."):
+        return counted.title(name.removeprefix("metric."))
     name = name.removeprefix("axis.")
     for ending, instead, _ in _UNITS:
         if name.endswith(ending):
@@ -95,6 +107,8 @@ def shown(name: str, value: Any) -> str:
         return units.NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if name.startswith("metric."):
+        return counted.cell(name.removeprefix("metric."), value)
     if isinstance(value, int | float) and not name.startswith("axis."):
         for ending, _, show in _UNITS:
             if name.endswith(ending):

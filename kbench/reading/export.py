@@ -11,15 +11,16 @@ from typing import Any
 from kbench.experiment.result import Result
 from kbench.reading import sectors
 from kbench.reading.engine import engine
+from kbench.reading.profiled import Profiles
 from kbench.reading.table import near_floor, noisy, tolerance
 from kbench.record.store import Stored
 
 FORMATS = ("csv", "jsonl", "json")
 
 
-def flat(stored: Stored) -> dict[str, Any]:
-    """One row as plain values under unit-bearing names; an axis is `axis.NAME`, a rate of items `NAME_per_s`.
-    None where there is no value. of_peak, of_roof and of_roof_sectors are fractions."""
+def flat(stored: Stored, profiles: Profiles | None = None) -> dict[str, Any]:
+    """One row as plain values under unit-bearing names; an axis is `axis.NAME`, a rate of items `NAME_per_s`, a metric
+    of its profiles `metric.NAME`. None where there is no value. of_peak, of_roof and of_roof_sectors are fractions."""
     result = stored.result
     row: dict[str, Any] = {
         "id": stored.id,
@@ -36,7 +37,8 @@ def flat(stored: Stored) -> dict[str, Any]:
     row |= _device(result) | _times(result) | _rates(result) | _compiled(result) | engine(result)
     row["checked"] = bool(result.checks) and all(check.ok for check in result.checks)
     row["tolerance"] = tolerance(result) if result.checks else None
-    return row | {"source": result.source, "wall_s": result.wall_s}
+    row |= {"source": result.source, "wall_s": result.wall_s}
+    return row | (profiles.values(stored) if profiles else {})
 
 
 def _device(result: Result) -> dict[str, Any]:
@@ -124,24 +126,41 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return others[:place] + axes + others[place:]
 
 
-def export(stored: Sequence[Stored], form: str, figures: int | None = None) -> str:
+def export(
+    stored: Sequence[Stored],
+    form: str,
+    figures: int | None = None,
+    asked: Sequence[str] = (),
+    profiles: Profiles | None = None,
+) -> str:
     """The rows as text: "csv" (one header), "jsonl" (one object a line) or "json" (an array). Raises ValueError.
 
-    figures: significant figures of fractional numbers; all of them by default.
+    figures: significant figures of fractional numbers; all of them by default. asked: metrics of `profiles` that each
+    row has too, None where nobody counted them.
     """
-    rows = [flat(row) for row in stored]
+    rows = [flat(row) | _metrics(row, asked, profiles) for row in stored]
     if figures:
         rows = [{name: _rounded(value, figures) for name, value in row.items()} for row in rows]
+    return written(rows, columns(rows) or ["config"], form)
+
+
+def _metrics(row: Stored, asked: Sequence[str], profiles: Profiles | None) -> dict[str, Any]:
+    values = profiles.values(row) if profiles and asked else {}
+    return {name: values.get(name) for name in asked if name.startswith("metric.")}
+
+
+def written(rows: Sequence[Mapping[str, Any]], names: Sequence[str], form: str) -> str:
+    """Flat rows as text in one of FORMATS; names: the header of a CSV. Raises ValueError."""
     if form == "csv":
         text = io.StringIO()
-        writer = csv.DictWriter(text, columns(rows) or ["config"], restval=None, lineterminator="\n")
+        writer = csv.DictWriter(text, names, restval=None, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         return text.getvalue()
     if form == "jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     if form == "json":
-        return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
+        return json.dumps(list(rows), ensure_ascii=False, indent=1) + "\n"
     raise ValueError(f"unknown format {form!r} (known: {', '.join(FORMATS)})")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kbench.reading import sectors, units
 from kbench.reading.export import columns, flat
+from kbench.reading.profiled import Profiles
 from kbench.reading.table import (
     CLOCKS,
     FLOOR,
@@ -63,20 +64,27 @@ def renderables(found: Tables, width: int = 120) -> list[RenderableType]:
     return parts
 
 
-def tsv(found: Tables, asked: Sequence[str] = ()) -> str:
+def tsv(found: Tables, asked: Sequence[str] = (), profiles: Profiles | None = None) -> str:
     """One header, then a row a configuration in the order of the tables; SI values under the names of an export.
-    Columns that no row has a value for are left out, beside those of _ALWAYS and those asked for."""
-    rows = [flat(row.stored) for table in found.tables for row in table.rows]
-    rows += [flat(row) for table in found.tables for row in table.problem.skipped]
+    Columns that no row has a value for are left out, beside those of _ALWAYS and those asked for. profiles: where
+    metrics that were asked for come from."""
+    rows = [flat(row.stored, profiles) for table in found.tables for row in table.rows]
+    rows += [flat(row, profiles) for table in found.tables for row in table.problem.skipped]
     axes = [name for name in columns(rows) if name.startswith("axis.")]
     every = dict.fromkeys(("device", "kernel", *axes, *_PIPED, *asked))
     always = {*_ALWAYS, *asked}
     names = [n for n in every if n in always or any(row.get(n) not in (None, "") for row in rows)]
-    lines = ["\t".join(name.removeprefix("axis.") for name in names)]
+    lines = ["\t".join(_head(name, names) for name in names)]
     lines += ["\t".join(_plain(row.get(name)) for name in names) for row in rows]
     if found.skipped:
         lines += [f"# {kernel}: {n} more skipped: {_plain(why)}" for kernel, n, why in found.skipped]
     return "\n".join(lines) + "\n"
+
+
+def _head(name: str, names: Sequence[str]) -> str:
+    """Without the kind of name in front, unless another column has the rest of it."""
+    bare = name.removeprefix("axis.").removeprefix("metric.")
+    return name if name.startswith("metric.") and bare in names else bare
 
 
 def _plain(value: object) -> str:
