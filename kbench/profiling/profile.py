@@ -8,6 +8,7 @@ import msgspec
 
 from kbench.intent.config import Config
 from kbench.machine.device import DeviceInfo
+from kbench.machine.span import Span as Span
 
 Tool = Literal["ncu", "nsys", "cupti", "sanitizer"]
 TOOLS: tuple[str, ...] = get_args(Tool)
@@ -32,19 +33,6 @@ class Finding(msgspec.Struct, frozen=True):
     file: str = ""
     line: int = 0
     count: int = 1
-
-
-class Span(msgspec.Struct, frozen=True):
-    """A stretch of a timeline. Seconds from the beginning of the timeline. lane: "stream 0", "host", …; nbytes: what a
-    copy or fill moved; memory: of a copy, "h2d", "d2h", "d2d"."""
-
-    kind: Literal["kernel", "copy", "fill", "call", "range"]
-    name: str
-    lane: str
-    start_s: float
-    end_s: float
-    nbytes: int = 0
-    memory: str = ""
 
 
 class Profile(msgspec.Struct, frozen=True):
