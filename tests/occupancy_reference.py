@@ -1,6 +1,7 @@
 """NVIDIA's occupancy calculator (cuda_occupancy.h, a header that needs no GPU), asked about random blocks.
 
-`PYTHONPATH=. python tests/occupancy_reference.py` records the cases that are checked where header or compiler are missing.
+`PYTHONPATH=. python tests/occupancy_reference.py` records the cases that are checked where header or compiler are
+missing.
 """
 
 from __future__ import annotations
