@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections import deque
@@ -25,11 +26,11 @@ from kbench.experiment.contest import Contest, Finished
 from kbench.experiment.entrant import Entrant, Gauge
 from kbench.experiment.field import Field, Member, Turns
 from kbench.experiment.protocol import Done, Ended, Job, Reply, Stood, Task
-from kbench.experiment.result import Compiled, Result, Status
+from kbench.experiment.result import Compiled, Launched, Result, Status
 from kbench.experiment.verdict import Problem, Verdict
 from kbench.experiment.verify import limits, verified
 from kbench.intent.discover import load
-from kbench.intent.op import Op, Skip, as_out
+from kbench.intent.op import Copy, CopyBatch, Launch, Op, Skip, as_out, dim3
 from kbench.intent.spec import Kernel
 from kbench.intent.traffic import traffic_of
 from kbench.machine.device import Device
@@ -107,7 +108,7 @@ class Bench:
 
     def _member(self, field: Field, at: int, task: Task, job: Job) -> Member:
         op, problem = self._op(task, f"variant {task.config.axes.get('variant')}")
-        row = self._row(task, traffic=traffic_of(op))
+        row = self._row(task, traffic=traffic_of(op), launched=launched(op))
         outs = {name: as_out(value) for name, value in op.outputs.items()}
         bound = field.bind(op, task.binaries, **limits(self.device, job))
         asked = (task.config.clock, task.config.cache)
@@ -160,7 +161,7 @@ class Bench:
                 op, problem = self._op(task, task.config.id)
                 outs = {name: as_out(value) for name, value in op.outputs.items()}
                 turns.pass_to(at, "check")
-                row = self._row(task, traffic=traffic_of(op))
+                row = self._row(task, traffic=traffic_of(op), launched=launched(op))
                 result = verified(self.device, op, outs, problem, job, task, row)
             except Exception as error:
                 if isinstance(error, DeviceError) and job.mode in ("races", "asan"):
@@ -228,6 +229,17 @@ def compiled_of(task: Task, registers: int | None = None) -> Compiled | None:
         binary.entry, binary.compiler, binary.compile_s, binary.size_bytes,
         binary.registers if registers is None else registers, binary.spill_bytes, binary.shared_bytes,
     )  # fmt: skip
+
+
+def launched(op: Op) -> Launched | None:
+    """How the first kernel of an Op is launched, and how much else there is."""
+    kernels = [step for step in op.steps if isinstance(step, Launch)]
+    if not kernels:
+        return None
+    first = kernels[0]
+    copies = sum(len(s.pairs) if isinstance(s, CopyBatch) else isinstance(s, Copy) for s in op.steps)
+    sizes = math.prod(dim3(first.grid)), math.prod(dim3(first.block))
+    return Launched(*sizes, first.shared_bytes, len(kernels), copies)
 
 
 def _loses_device(error: Exception) -> bool:

@@ -128,12 +128,23 @@ class Compiled(msgspec.Struct, frozen=True):
     shared_bytes: int | None = None
 
 
+class Launched(msgspec.Struct, frozen=True):
+    """How the first kernel of an Op is launched. dynamic_bytes: of shared memory, of a block. launches, copies: of
+    kernels and of memory in one run of the Op."""
+
+    grid_blocks: int
+    block_threads: int
+    dynamic_bytes: int = 0
+    launches: int = 1
+    copies: int = 0
+
+
 class Result(msgspec.Struct, frozen=True):
     """One row. The time of a row is measurement.summary.center_s.
 
     roof: the measured ceiling of the same mix, size (interpolated), clock and cache state; source: hash of .cu,
     headers, spec and options, for resuming; standing: None where there is no time, and for baselines, which do not
-    compete.
+    compete; launched: None where the Op launches no kernel of its own.
     """
 
     config: Config
@@ -149,6 +160,7 @@ class Result(msgspec.Struct, frozen=True):
     source: str = ""
     wall_s: float = 0.0
     standing: Standing | None = None
+    launched: Launched | None = None
 
     @property
     def time_s(self) -> float | None:
