@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
+import msgspec
+
 from kbench.profiling.find import Found
 from kbench.profiling.profile import Profile
 from kbench.profiling.promised import Promised
@@ -22,15 +24,28 @@ SAMPLES = "samples"
 """The phase inside a configuration's range that holds the promised launches, and nothing else."""
 
 
-class Driver(Protocol):
-    """A module: its functions are these."""
+class How(msgspec.Struct, frozen=True):
+    """What one run of a tool is about. arch: of the device, "sm_90" ("" where it is not known); cache: the cache state
+    that its configurations ask for, one for all of them; check: one of the tool's CHECKS."""
 
-    def command(self, found: Found, inner: Sequence[str], raw: Path) -> list[str]:
+    arch: str = ""
+    cache: str = "cold"
+    check: str = ""
+
+
+class Driver(Protocol):
+    """A module: its functions are these. CHECKS: a run of the tool is needed for each; ALONE: and for each
+    configuration, because the tool does not say in which range it saw what."""
+
+    CHECKS: tuple[str, ...]
+    ALONE: bool
+
+    def command(self, found: Found, inner: Sequence[str], raw: Path, how: How = How()) -> list[str]:
         """The words that run the tool around `inner`, which is `python -m kbench profile …`. raw: the file that the
         tool is to write, without its ending; its folder is there, and empty. Only what runs in `samples` ranges of
         the domain kbench is to be looked at."""
 
-    def read(self, raw: Path, wanted: Mapping[str, Promised], log: str) -> list[Profile]:
+    def read(self, raw: Path, wanted: Mapping[str, Promised], log: str, how: How = How()) -> list[Profile]:
         """One Profile for each range that the tool has seen, by name; those that it says nothing of are left out.
         `raw` as above: Profile.raw is the file that the tool's GUI opens, as a path that begins with `raw`'s folder.
         log: what the tool printed (stdout and stderr together), which may hold a refusal (permissions) or, from a
