@@ -33,6 +33,9 @@ class How(msgspec.Struct, frozen=True):
     check: str = ""
 
 
+PLAIN = How()
+
+
 class Driver(Protocol):
     """A module: its functions are these. CHECKS: a run of the tool is needed for each; ALONE: and for each
     configuration, because the tool does not say in which range it saw what."""
@@ -40,12 +43,12 @@ class Driver(Protocol):
     CHECKS: tuple[str, ...]
     ALONE: bool
 
-    def command(self, found: Found, inner: Sequence[str], raw: Path, how: How = How()) -> list[str]:
+    def command(self, found: Found, inner: Sequence[str], raw: Path, how: How = PLAIN) -> list[str]:
         """The words that run the tool around `inner`, which is `python -m kbench profile …`. raw: the file that the
         tool is to write, without its ending; its folder is there, and empty. Only what runs in `samples` ranges of
         the domain kbench is to be looked at."""
 
-    def read(self, raw: Path, wanted: Mapping[str, Promised], log: str, how: How = How()) -> list[Profile]:
+    def read(self, raw: Path, wanted: Mapping[str, Promised], log: str, how: How = PLAIN) -> list[Profile]:
         """One Profile for each range that the tool has seen, by name; those that it says nothing of are left out.
         `raw` as above: Profile.raw is the file that the tool's GUI opens, as a path that begins with `raw`'s folder.
         log: what the tool printed (stdout and stderr together), which may hold a refusal (permissions) or, from a
