@@ -101,6 +101,18 @@ class Drawing:
         for x, y, tip in zip(xs, ys, tips, strict=True):
             self.hit(x, y, tip, series)
 
+    def joined(self, series: int, start: tuple[float, float], end: tuple[float, float], tip: str) -> None:
+        """A hollow mark of a series at `end`, and a thin line to it from the mark at `start`."""
+        look = self.look(series)
+        (line,) = self.ax.plot(*zip(start, end, strict=True), color=look.colour, linewidth=0.9, alpha=0.6, zorder=2.4)
+        (mark,) = self.ax.plot(
+            *([value] for value in end), marker=look.marker, color=look.colour, markersize=5.4, markeredgewidth=1.3,
+            markerfacecolor=PAPER, linestyle="", zorder=2.9,
+        )  # fmt: skip
+        self.mark(line, series)
+        self.mark(mark, series)
+        self.hit(*end, tip, series)
+
     def hit(self, x: float, y: float, tip: str, series: int | None = None) -> None:
         """A point (in data coordinates) that answers a pointer with `tip`."""
         self._hits.append((self.ax, x, y, tip, series))

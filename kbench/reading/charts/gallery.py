@@ -15,9 +15,11 @@ from kbench.reading.charts.roofline import roofline
 from kbench.reading.charts.size import size_charts
 from kbench.reading.charts.style import applied
 from kbench.reading.charts.submit import submit_charts
+from kbench.reading.charts.traffic import traffic_charts
 from kbench.reading.charts.view import views
 from kbench.reading.charts.working_set import working_set
 from kbench.reading.problem import Problem
+from kbench.reading.profiled import Profiles
 from kbench.record.store import KernelNote
 
 
@@ -35,15 +37,26 @@ def gallery(
     notes: Mapping[str, KernelNote],
     roofs: Sequence[Roof],
     prefix: str = "",
+    profiles: Profiles | None = None,
 ) -> Gallery:
     """Draw everything of one device. prefix: begins each chart's name, so that two devices can share a folder."""
+    counted = profiles or Profiles()
     with applied():
         found = ceilings(device, problems, roofs)
         arranged = views(problems, notes, prefix)
         looks = {view.kernel: view.looks for view in arranged}
-        own = [*roofline(device, problems, found, prefix, looks), *working_set(device, problems, found, prefix)]
+        own = [
+            *roofline(device, problems, found, prefix, looks, counted),
+            *working_set(device, problems, found, prefix, counted),
+        ]
         kernels = {
-            view.kernel: [*size_charts(view), *bar_charts(view), *submit_charts(view), *heat_charts(view)]
+            view.kernel: [
+                *size_charts(view),
+                *bar_charts(view),
+                *submit_charts(view),
+                *heat_charts(view),
+                *traffic_charts(view, counted),
+            ]
             for view in arranged
         }
     return Gallery(tuple(own), {kernel: tuple(charts) for kernel, charts in kernels.items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import atan2, degrees, hypot
+from math import atan2, degrees, hypot, sqrt
 from typing import Any
 
 from kbench.intent.config import format_value
@@ -16,6 +16,7 @@ from kbench.reading.charts.slices import fastest, series_name, useful
 from kbench.reading.charts.style import MUTED, Look, look
 from kbench.reading.charts.view import tip, where
 from kbench.reading.problem import Problem, worded
+from kbench.reading.profiled import Profiles
 from kbench.record.store import Stored
 
 Point = tuple[Problem, Stored]
@@ -23,18 +24,24 @@ Looks = Mapping[str, Mapping[str, Look]]
 
 
 def roofline(
-    device: DeviceInfo, problems: Sequence[Problem], found: Ceilings, prefix: str = "", looks: Looks | None = None
+    device: DeviceInfo,
+    problems: Sequence[Problem],
+    found: Ceilings,
+    prefix: str = "",
+    looks: Looks | None = None,
+    profiles: Profiles | None = None,
 ) -> Iterator[Chart]:
     """One chart, log-log: the fastest row of each problem and variant. None where nothing computes.
 
     looks: how the other charts draw each kernel's variants; kept where only one kernel computes, in one data type.
+    profiles: where DRAM's bytes were counted, a hollow mark stands at the intensity that they make.
     """
     every = [(problem, row) for problem in problems for row in _compared(problem)]
     points = [(problem, row) for problem, row in every if row.result.flops_per_s]
     if points:
         kernels = {(problem.kernel, problem.axes.get("dtype")) for problem, _ in points}
         alone = (looks or {}).get(points[0][0].kernel, {}) if len(kernels) == 1 else {}
-        yield _roofline(device, points, found, prefix, alone)
+        yield _roofline(device, points, found, prefix, alone, profiles or Profiles())
 
 
 def _compared(problem: Problem) -> list[Stored]:
@@ -45,12 +52,18 @@ def _compared(problem: Problem) -> list[Stored]:
 
 
 def _roofline(
-    device: DeviceInfo, points: list[Point], found: Ceilings, prefix: str, looks: Mapping[str, Look]
+    device: DeviceInfo,
+    points: list[Point],
+    found: Ceilings,
+    prefix: str,
+    looks: Mapping[str, Look],
+    profiles: Profiles,
 ) -> Chart:
     drawing = Drawing(height_in=3.6, left=0.72, right=0.85 if found.flops else 0.24)
     ax = drawing.ax
     xs = [row.result.traffic.intensity for _, row in points]
     ys = [row.result.flops_per_s or 0.0 for _, row in points]
+    counted = {id(row): at for _, row in points if (at := profiles.of(row).intensity)}
     slopes = [
         (f"{found.memory}, measured", found.dram, "--"),
         ("L2, measured", found.l2, "-."),
@@ -59,7 +72,7 @@ def _roofline(
     known = [(name, value, dash) for name, value, dash in slopes if value]
     tops = [value for _, value in found.flops]
     ridge = max(tops) / min(value for _, value, _ in known) if tops and known else max(xs)
-    low, high = min(xs) / 10, max(*xs, ridge) * 4
+    low, high = min([*xs, *counted.values()]) / 10, max([*xs, *counted.values(), ridge]) * 4
     # Without a ceiling of arithmetic, as on the cpu, the memory's must still be in the picture above the points.
     under = [] if tops else [min(value for _, value, _ in known) * max(xs)] if known else []
     bottom, top = min(ys) / 4, max([*ys, *tops, *under]) * 3
@@ -71,26 +84,38 @@ def _roofline(
     log_ticks(ax.yaxis, bottom, top)
     ax.set_xlabel("arithmetic intensity, flop per useful byte of device memory")
     ax.set_ylabel("achieved flop/s")
-    labels = _scatter(drawing, points, xs, ys, looks)
-    _slopes(drawing, known, max(tops, default=top), list(zip(xs, ys, strict=True)))
+    marks = list(zip(xs, ys, strict=True))
+    labels = _scatter(drawing, points, xs, ys, looks, counted)
+    if counted:
+        ax.set_xlabel("arithmetic intensity: flop per useful byte; hollow: per byte of DRAM as counted")
+        joins = [(x, counted[id(row)], y) for (_, row), x, y in zip(points, xs, ys, strict=True) if id(row) in counted]
+        marks += [(at, y) for x, other, y in joins for at in (other, sqrt(x * other))]
+    _slopes(drawing, known, max(tops, default=top), marks)
     for name, value in found.flops:
         reach = value / max((slope for _, slope, _ in known), default=value / low)
         ax.plot([max(reach, low), high], [value, value], color=MUTED, linewidth=1.2, linestyle="--", zorder=1.5)
         drawing.text(high * 1.04, value, f"{name}: {engineering(value)}", va="center")
-    unlabelled = place_labels(ax, labels, list(zip(xs, ys, strict=True)))
+    unlabelled = place_labels(ax, labels, marks)
     note = (
         f"{unlabelled} labels are left out where they would overlap; point at a mark to read it." if unlabelled else ""
     )
     named = ", ".join([name for name, *_ in known] + [name for name, _ in found.flops])
     alt = f"Roofline with {len(points)} points; ceilings: {named}."
+    if counted:
+        alt += f" {len(counted)} of them also at their intensity over DRAM bytes as counted."
     return drawing.finish(f"{prefix}roofline", "Roofline", where([row for _, row in points]), note, alt)
 
 
 def _scatter(
-    drawing: Drawing, points: list[Point], xs: list[float], ys: list[float], looks: Mapping[str, Look]
+    drawing: Drawing,
+    points: list[Point],
+    xs: list[float],
+    ys: list[float],
+    looks: Mapping[str, Look],
+    counted: Mapping[int, float],
 ) -> list[tuple[float, float, str]]:
-    """A mark a point, a series a kernel, variant and data type; returns labels of the best rows of the largest problems
-    of each kernel."""
+    """A mark a point, a series a kernel, variant and data type, a hollow one where the row's bytes were counted
+    (intensities by the row's id()); returns labels of the best rows of the largest problems of each kernel."""
     series: dict[str, int] = {}
     dtypes = len({problem.axes.get("dtype") for problem, _ in points})
     largest: dict[str, int] = {}
@@ -108,7 +133,11 @@ def _scatter(
             [x], [y], marker=shown.marker, color=shown.colour, markersize=6, linestyle="", zorder=3
         )
         drawing.mark(mark, series[name])
-        drawing.hit(x, y, f"{problem.kernel}: {tip(problem, row)}", series[name])
+        words = f"{problem.kernel}: {tip(problem, row)}"
+        drawing.hit(x, y, words, series[name])
+        if at := counted.get(id(row)):
+            told_by = f"{words}\nas counted: {units.digits(at)} flop per byte of DRAM"
+            drawing.joined(series[name], (x, y), (at, y), told_by)
         if row is problem.best and useful(problem) == largest[problem.kernel]:
             labels.append((x, y, _apart(problem, [p for p, _ in points if useful(p) == largest[p.kernel]])))
     return labels

@@ -13,30 +13,41 @@ from kbench.reading.charts.slices import useful
 from kbench.reading.charts.style import MUTED, look
 from kbench.reading.charts.view import tip, where
 from kbench.reading.problem import Problem
+from kbench.reading.profiled import DRAM, Profiles
 from kbench.record.store import Stored
 
 
-def working_set(device: DeviceInfo, problems: Sequence[Problem], found: Ceilings, prefix: str = "") -> Iterator[Chart]:
-    """One chart, log-log: the best row of each problem that moves device memory and computes nothing; none without."""
+def working_set(
+    device: DeviceInfo,
+    problems: Sequence[Problem],
+    found: Ceilings,
+    prefix: str = "",
+    profiles: Profiles | None = None,
+) -> Iterator[Chart]:
+    """One chart, log-log: the best row of each problem that moves device memory and computes nothing; none without.
+    profiles: where DRAM's bytes were counted, a hollow mark stands at the bandwidth that they make."""
     points = [
         (p, p.best)
         for p in problems
         if p.best and not p.best.result.traffic.flops and not p.best.result.traffic.link_bytes
     ]
     if points:
-        yield _chart(device, sorted(points, key=lambda point: useful(point[0])), found, prefix)
+        yield _chart(device, sorted(points, key=lambda point: useful(point[0])), found, prefix, profiles or Profiles())
 
 
-def _chart(device: DeviceInfo, points: list[tuple[Problem, Stored]], found: Ceilings, prefix: str) -> Chart:
+def _chart(
+    device: DeviceInfo, points: list[tuple[Problem, Stored]], found: Ceilings, prefix: str, profiles: Profiles
+) -> Chart:
     drawing = Drawing(height_in=3.6)
     ax = drawing.ax
     sizes = [float(useful(problem)) for problem, _ in points]
     rates = [_rate(row) for _, row in points]
+    counted = {id(row): moved for _, row in points if (moved := profiles.of(row).moved(DRAM)) and row.result.time_s}
     ax.set_xscale("log", base=2)
     ax.set_xlim(min(sizes) / 1.7, max(sizes) * 1.7)
     even_ticks(ax.xaxis, min(sizes) / 1.7, max(sizes) * 1.7)
     ax.set_xlabel("working set: useful bytes moved")
-    _ceilings(drawing, device, found, rates)
+    _ceilings(drawing, device, found, [*rates, *(_rate(row, counted.get(id(row))) for _, row in points)])
     scattered = False
     for index, kernel in enumerate(dict.fromkeys(problem.kernel for problem, _ in points)):
         series = drawing.series(kernel, look(index))
@@ -47,6 +58,10 @@ def _chart(device: DeviceInfo, points: list[tuple[Problem, Stored]], found: Ceil
         drawing.mark(marks, series)
         for (problem, row), x, y in zip(group, xs, ys, strict=True):
             drawing.hit(x, y, f"{kernel}: {tip(problem, row)}", series)
+            if nbytes := counted.get(id(row)):
+                at = _rate(row, nbytes)
+                words = f"{kernel}: {tip(problem, row)}\nDRAM as counted: {units.size(nbytes)}, {units.digits(at)} GB/s"
+                drawing.joined(series, (x, y), (x, at), words)
             moved = sectors.sector_bytes(row.result)
             if moved:
                 (line,) = ax.plot([x, x], [y, y * moved / useful(problem)], color=shown.colour, linewidth=1, alpha=0.45)
@@ -58,11 +73,15 @@ def _chart(device: DeviceInfo, points: list[tuple[Problem, Stored]], found: Ceil
     note = "The best configuration of each problem."
     if scattered:
         note += " A line above a mark reaches up to its bandwidth in whole 32-byte sectors."
+    if counted:
+        note += " Hollow: the bytes that DRAM moved, as a profiler counted them, over the same time."
     return drawing.finish(name, title, where(rows), note, alt)
 
 
-def _rate(row: Stored) -> float:
-    return (row.result.achieved_bytes_per_s or 0) / 1e9
+def _rate(row: Stored, nbytes: int | None = None) -> float:
+    """GB/s of useful bytes, or of others in the same time."""
+    result = row.result
+    return (nbytes / result.time_s if nbytes and result.time_s else result.achieved_bytes_per_s or 0) / 1e9
 
 
 def _ceilings(drawing: Drawing, device: DeviceInfo, found: Ceilings, rates: list[float]) -> None:
