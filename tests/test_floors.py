@@ -14,6 +14,7 @@ ALLOWED = {
     "cupy": ("machine/cuda", "experiment/roof_kernels"),
     "cuda": ("machine/cuda",),
     "pynvml": ("machine/cuda",),
+    "nvtx": ("machine/marks.py",),
     "pandas": ("reading",),
     "matplotlib": ("reading",),
     "jinja2": ("reading",),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
@@ -33,11 +33,14 @@ from kbench.experiment.protocol import (
 from kbench.experiment.repeated import repeated
 from kbench.experiment.result import Result, Roof, Status
 from kbench.experiment.source import Sources
+from kbench.intent.config import Config
+from kbench.intent.config import keys as keys_of
 from kbench.intent.method import Method
 from kbench.intent.plan import Planned
 from kbench.machine.binary import Binary, Target
 from kbench.machine.build import BuildRequest, build
 from kbench.machine.device import DeviceInfo
+from kbench.machine.marks import range_name
 
 Tasks = Sequence[tuple[Planned, Task]]
 
@@ -97,16 +100,21 @@ class Engine:
             self._worker.kill()
             self._worker = None
 
-    def run(self, configs: Sequence[Planned], method: Method, mode: Mode = "measure") -> Iterator[Result]:
-        """One Result for every configuration: problem after problem, inside one as they become final. Raises
-        DeviceError where no worker starts."""
+    def run(
+        self, configs: Sequence[Planned], method: Method, mode: Mode = "measure", *,
+        keys: Mapping[str, str] | None = None,
+    ) -> Iterator[Result]:  # fmt: skip
+        """One Result for every configuration: problem after problem, inside one as they become final. keys: by id, as
+        the user is shown them, where these are but a part of a plan; their order is the plan's. Raises DeviceError
+        where no worker starts."""
         info, target, sources = self.info, self._opened().targets[MODES[mode]], Sources()
+        names = Names(keys or keys_of(p.config for p in configs))
         with _builds(configs, target) as builds:
             for group in groups(configs, info, mode):
                 tasks: list[tuple[Planned, Task]] = []
                 for planned in group:
                     row = Result(planned.config, "ok", info, traffic=planned.traffic, source=sources.of(planned))
-                    made = self._made(planned, row, builds)
+                    made = self._made(planned, row, builds, names)
                     if isinstance(made, Result):
                         yield made
                     else:
@@ -116,7 +124,7 @@ class Engine:
                 elif tasks:
                     yield from self._group(tasks, method, mode, info)
 
-    def _made(self, planned: Planned, row: Result, builds: _Builds) -> Task | Result:
+    def _made(self, planned: Planned, row: Result, builds: _Builds, names: Names) -> Task | Result:
         """What the worker needs to know, or why it need not."""
         if planned.status != "ok":
             return msgspec.structs.replace(row, status=planned.status, message=planned.message)
@@ -129,7 +137,7 @@ class Engine:
             return msgspec.structs.replace(row, status=status_of_build(error), message=str(error), wall_s=wall_s)
         kernel, config = planned.kernel, planned.config
         baseline = config.axes.get("variant") in kernel.baselines
-        return Task(config, str(kernel.spec_path), binaries, planned.traffic, row.source, baseline)
+        return Task(config, str(kernel.spec_path), binaries, planned.traffic, row.source, baseline, *names.of(config))
 
     def _fresh(
         self, tasks: Tasks, method: Method, mode: Mode, info: DeviceInfo, without: Collection[str]
@@ -191,6 +199,18 @@ class Engine:
     def _receive(self, timeout_s: float) -> Reply | None:
         assert self._worker is not None
         return self._worker.receive(timeout_s)
+
+
+class Names:
+    """How profilers are shown configurations: the name of the range, and the number in the plan."""
+
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        self._keys = keys
+        self._ordinals = {name: number for number, name in enumerate(keys)}
+
+    def of(self, config: Config) -> tuple[str, int]:
+        key = self._keys.get(config.id) or config.digest
+        return range_name(config.kernel, key), self._ordinals.get(config.id, 0)
 
 
 def status_of_build(error: BuildError) -> Status:

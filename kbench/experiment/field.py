@@ -16,6 +16,10 @@ from kbench.experiment.result import Result
 from kbench.intent.op import Op
 from kbench.machine.binary import Binary
 from kbench.machine.device import Bound, Device
+from kbench.machine.marks import Marks
+
+MARKED = {"inputs": "build", "check": "check", "warm-up": "warm-up"}
+"""The NVTX phase of each phase that the parent is told of; of all others it is `samples`."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,13 @@ class Field:
 
 
 class Turns:
-    """Tells the parent whose turn it is and since when, and counts what each has taken."""
+    """Tells the parent whose turn it is and since when, counts what each has taken, and marks it for profilers: a turn
+    is an NVTX range, from before its first launch until after its last one has ended."""
 
-    def __init__(self, tell: Callable[[Phase], None]) -> None:
-        self._tell = tell
+    def __init__(self, tell: Callable[[Phase], None], marks: Marks, tasks: Sequence[Task]) -> None:
+        self._tell, self._marks, self._tasks = tell, marks, tasks
+        for task in tasks:
+            marks.prepare(task.range, task.config.kernel, task.ordinal)
         self._at, self._since_s = 0, time.monotonic()
         self._taken_s: defaultdict[int, float] = defaultdict(float)
 
@@ -80,6 +87,14 @@ class Turns:
         if phase == "inputs":  # from the beginning, perhaps once more
             self._taken_s[at] = 0.0
         self._tell(Phase(phase, at, now))
+        if phase == "checked":
+            self._marks.leave()
+        else:
+            self._marks.enter(self._tasks[at].range, MARKED.get(phase, "samples"))
+
+    def end(self) -> None:
+        """Nobody's turn any more."""
+        self._marks.leave()
 
     def taken_s(self, at: int) -> float:
         """Wall time of a task's turns so far."""

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,13 @@ from kbench.experiment.protocol import Done, Ended, Job, Reply, Stood, Task
 from kbench.experiment.result import Compiled, Launched, Result, Status
 from kbench.experiment.verdict import Problem, Verdict
 from kbench.experiment.verify import limits, verified
+from kbench.experiment.visit import visited
 from kbench.intent.discover import load
 from kbench.intent.op import Copy, CopyBatch, Launch, Op, Skip, as_out, dim3
 from kbench.intent.spec import Kernel
 from kbench.intent.traffic import traffic_of
 from kbench.machine.device import Device
+from kbench.machine.marks import Marks
 
 FAULTS: dict[str, Status] = {"timeout": "timed_out", "race": "incorrect"}
 """The status of a KernelFault by its kind; all others have crashed."""
@@ -54,6 +57,7 @@ class Bench:
         self.lost = False
         self._tell = tell
         self._gauge = Gauge(device.telemetry)
+        self._marks = Marks()
         self._problem: Problem | None = None
         self._kernels: dict[tuple[str, str], Kernel] = {}
         self._busy_s = float("-inf")
@@ -62,11 +66,14 @@ class Bench:
     def run(self, job: Job) -> None:
         """Run one job; never raises for what a kernel or a spec does. Raises DeviceError for a sanitizer that this
         machine does not have."""
-        turns = Turns(self._tell)
-        if job.mode == "measure":
-            self._measure(job, turns)
-        else:
-            self._verify(job, turns)
+        turns = Turns(self._tell, self._marks, job.tasks)
+        try:
+            if job.mode == "measure":
+                self._measure(job, turns)
+            else:
+                self._verify(job, turns)
+        finally:
+            turns.end()
         self._fresh = False
         self._tell(Ended(self.lost))
 
@@ -153,7 +160,7 @@ class Bench:
             field.finish(contest.current.name)
         self._busy_s = time.monotonic()
 
-    # ------------------------------------------------------------ verifying
+    # ------------------------------------------------------------ verifying, profiling
     def _verify(self, job: Job, turns: Turns) -> None:
         for at, task in enumerate(job.tasks):
             turns.pass_to(at, "inputs")
@@ -162,7 +169,10 @@ class Bench:
                 outs = {name: as_out(value) for name, value in op.outputs.items()}
                 turns.pass_to(at, "check")
                 row = self._row(task, traffic=traffic_of(op), launched=launched(op))
-                result = verified(self.device, op, outs, problem, job, task, row)
+                if job.mode == "profile":
+                    result = visited(self.device, op, outs, problem, job, task, row, partial(turns.pass_to, at))
+                else:
+                    result = verified(self.device, op, outs, problem, job, task, row)
             except Exception as error:
                 if isinstance(error, DeviceError) and job.mode in ("races", "asan"):
                     raise  # no sanitizer on this machine is no kernel's fault

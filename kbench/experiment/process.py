@@ -15,8 +15,10 @@ from pathlib import Path
 import msgspec
 
 from kbench.experiment.protocol import Frames, Reply, Request, write_frame
+from kbench.machine.profiler import around
 
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+GRACE_S, PROFILED_GRACE_S = 5.0, 120.0
 TAIL = 2000
 """Characters of a dead worker's stderr that are worth repeating."""
 
@@ -87,8 +89,10 @@ class Process:
         self._child.wait()
         self._close()
 
-    def close(self, grace_s: float = 5.0) -> None:
-        """Let it end by itself: it does when its pipe ends. Killed if it does not."""
+    def close(self, grace_s: float | None = None) -> None:
+        """Let it end by itself: it does when its pipe ends. Killed if it does not, by default within 5 s, and under a
+        profiler, which has its findings to write then, within two minutes."""
+        grace_s = (PROFILED_GRACE_S if around() else GRACE_S) if grace_s is None else grace_s
         if self._log.closed:
             return
         os.close(self._out)

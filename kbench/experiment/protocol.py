@@ -14,14 +14,14 @@ from kbench.intent.traffic import Traffic
 from kbench.machine.binary import Binary, Target
 from kbench.machine.device import DeviceInfo
 
-Mode = Literal["measure", "verify", "races", "asan"]
-MODES: dict[Mode, str] = {"measure": "fast", "verify": "check", "races": "tsan", "asan": "asan"}
-"""The build mode of a cpu for each thing that a job can ask for."""
+Mode = Literal["measure", "verify", "races", "asan", "profile"]
+MODES: dict[Mode, str] = {"measure": "fast", "verify": "check", "races": "tsan", "asan": "asan", "profile": "fast"}
+"""The build mode of a cpu for each thing that a job can ask for. profile: a few launches for a profiler to look at."""
 
 
 class Task(msgspec.Struct, frozen=True):
     """One configuration. spec_path and config.kernel: its spec; binaries: one a step; traffic: as planned; baseline: it
-    competes with nobody."""
+    competes with nobody; range: the name of its NVTX range, ordinal: its number in the plan."""
 
     config: Config
     spec_path: str
@@ -29,6 +29,8 @@ class Task(msgspec.Struct, frozen=True):
     traffic: Traffic
     source: str
     baseline: bool = False
+    range: str = ""
+    ordinal: int = 0
 
 
 class Job(msgspec.Struct, frozen=True, tag=True):

@@ -12,6 +12,7 @@ from kbench.experiment.result import Result, Roof
 from kbench.experiment.roofs import Roofs
 from kbench.experiment.source import Sources
 from kbench.experiment.survey import measure
+from kbench.intent.config import keys
 from kbench.intent.method import Method
 from kbench.intent.plan import Plan, Planned
 from kbench.machine.device import DeviceInfo
@@ -54,7 +55,8 @@ class Sweep:
                     if isinstance(found, str):
                         self._note(found)
             self.roofs = measured.all
-            for result in engine.run(todo, self.plan.method):
+            shown = keys(p.config for p in self.plan.configs)
+            for result in engine.run(todo, self.plan.method, keys=shown):
                 yield measured.put_on(result)
 
     def _missing(self, info: DeviceInfo) -> list[Planned]:

@@ -17,6 +17,7 @@ from kbench.intent.op import Call, Op
 from kbench.machine.cuda.bound import CudaBound
 from kbench.machine.cuda.device import CudaDevice
 from kbench.machine.cuda.instruments import Hold
+from kbench.machine.profiler import around
 
 PROBE_LIMIT_S = 0.1
 PROBES = ((24, 27), (4, 190))
@@ -66,7 +67,8 @@ def _step(function: Callable[[], Any], device: CudaDevice, clock: str) -> tuple[
         return Call(whole), ""
     _refuse_strays(function, device)
     entries = _entries(function, device)
-    note = "" if entries else "the callable waits for the GPU itself: gaps that the host leaves are in its time"
+    why = "a profiler is at work" if around() else "the callable waits for the GPU itself"
+    note = "" if entries else f"{why}: gaps that the host leaves are in its time"
     return Call(function, entries=entries), note
 
 
@@ -121,8 +123,11 @@ def _refuse_strays(function: Callable[[], Any], device: CudaDevice) -> None:
 def _entries(function: Callable[[], Any], device: CudaDevice) -> int | None:
     """How many entries of the launch queue a call may be said to take: so few that the calls which share a hold fit.
 
-    None for a callable that waits for the GPU. The hold is a short one: it ends by itself where the callable waits.
+    None for a callable that waits for the GPU, and under a profiler, which may run launches one by one. The hold is a
+    short one: it ends by itself where the callable waits.
     """
+    if around() is not None:
+        return None
     hold = Hold(device.instruments, device.pinned, device.stream(0).ptr, limit_s=PROBE_LIMIT_S)
     for calls, entries in PROBES:
         with hold():

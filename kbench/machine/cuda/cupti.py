@@ -9,25 +9,17 @@ from __future__ import annotations
 
 import atexit
 import ctypes
-import os
 import time
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 from kbench.machine.cuda.activity import Record, in_order
+from kbench.machine.profiler import around
 
 _BUFFER_BYTES = 2**20  # some 4,000 records; CUPTI asks for more buffers as it needs them
 _FORCED = 1  # CUPTI_ACTIVITY_FLAG_FLUSH_FORCED
 _TRIES, _PATIENCE_S = 20, 1e-3
-_PROFILERS = ("NSYS_PROFILING_SESSION_ID", "NV_NSIGHT_INJECTION_PORT_BASE", "NV_TPS_LAUNCH_TOKEN",
-              "CUDA_INJECTION64_PATH", "NV_COMPUTE_PROFILER_PERFWORKS_DIR")  # fmt: skip
-"""Environment variables that NVIDIA's profilers set for the programs they start."""
-
-
-def outer_profiler() -> str:
-    """The trace that a profiler around this process leaves in its environment, "" if there is none."""
-    return next((f"{name} is set" for name in _PROFILERS if os.environ.get(name)), "")
 
 
 class Cupti:
@@ -40,9 +32,9 @@ class Cupti:
         self.missing = self._load()
 
     def _load(self) -> str:
-        profiler = outer_profiler()
-        if profiler:
-            return f"another profiler is at work ({profiler})"
+        profiler = around()
+        if profiler is not None:
+            return f"another profiler is at work ({profiler.why})"
         try:
             from cupti import cupti
         except ImportError as error:

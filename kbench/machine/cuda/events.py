@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kbench.machine.cuda.cupti import outer_profiler
 from kbench.machine.cuda.program import Program
+from kbench.machine.profiler import around
 
 if TYPE_CHECKING:
     from kbench.machine.cuda.device import CudaDevice
@@ -40,12 +40,12 @@ class EventClock:
     def __init__(self, device: CudaDevice) -> None:
         self._device = device
         self._stamps: list[Stamps] = []
-        self._profiler = outer_profiler()
+        self._profiler = around()
 
     def unheld(self, program: Program) -> str:
         """Why runs of this program are not queued behind a hold, "" if they are."""
-        if self._profiler:
-            return f"a profiler runs launches one by one: {self._profiler}"
+        if self._profiler is not None:
+            return f"a profiler runs launches one by one: {self._profiler.why}"
         return program.unholdable or (f"{program.entries} entries a run" if program.entries > MANY_ENTRIES else "")
 
     def sample(self, program: Program, count: int, cold: bool) -> Timed:
