@@ -12,7 +12,7 @@ from kbench.intent.plan import Plan, Planned, make_plan, select, select_suite
 from kbench.intent.suite import load_suite
 from kbench.machine.source import bundled
 
-NAMES = ("copy", "copy_blocks", "transpose", "transpose_heads", "reshape_and_cache", "swap_blocks", "fma")
+NAMES = ("copy", "copy_blocks", "transpose", "transpose_heads", "reshape_and_cache", "swap_blocks", "fma", "pipeline")
 
 
 @cache

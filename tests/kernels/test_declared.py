@@ -64,7 +64,8 @@ def test_default_axes_make_a_useful_sweep(name: str) -> None:
     assert 20 <= len(configs) <= 80
     assert all(of_formula(one) == one.traffic.useful_bytes for one in configs if one.status == "ok")
     first = kernel.axes["variant"][0]
-    assert first == ("memcpy" if name == "swap_blocks" else "naive"), "the gain is over the first variant"
+    plain = "memcpy" if name in ("swap_blocks", "pipeline") else "naive"
+    assert first == plain, "the gain is over the first variant"
     on_cpu = [p for p in planned(name, device="cpu") if p.status == "ok"]
     assert {p.config.axes["variant"] for p in on_cpu} == set(kernel.axes["variant"]), "every variant fits the cpu"
 
@@ -86,6 +87,7 @@ KNOWN = [
     ("reshape_and_cache", {"tokens": [65536], "dtype": "float16"}, 65536 * (8192 + 8)),
     ("fma", {"n": [2**26], "dtype": "float16"}, 2**28),
     ("swap_blocks", {"page_bytes": [2**17], "memory": "pinned"}, 100 * 131072),
+    ("pipeline", {"tokens": [1024], "layers": [32]}, 2 * 4194304 + 8192 + 67108864),
 ]
 
 

@@ -134,6 +134,58 @@ def moved(op: Op) -> list[tuple[int, Any]]:
     return found
 
 
+@pytest.mark.parametrize(("variant", "streams"), [("memcpy", 1), ("batch", 2), ("staged", 3)])
+def test_pipeline(variant: str, streams: int) -> None:
+    """Step by step, as the Op lists them, each on its arrays in NumPy."""
+    axes = {"tokens": [21], "layers": [2], "heads": [2], "dim": [8], "hidden": [5], "rounds": [3], "k": [7]}
+    op = op_of("pipeline", {**axes, "swapped": [3], "variant": variant, "streams": [streams], "threads": [32]})
+    want = {name: expected(op, name) for name in op.outputs}
+    for step in op.steps:
+        if isinstance(step, Copy | CopyBatch):
+            for pair in [(step.dst, step.src)] if isinstance(step, Copy) else step.pairs:
+                dst, src = (p.array if isinstance(p, HostArray) else p for p in pair)
+                dst[...] = src.reshape(dst.shape)
+        elif step.entry is None:
+            keys, values, key, value, slots, n, page_size = step.args
+            for token, slot in enumerate(slots.tolist()):
+                page, position = divmod(slot, page_size)
+                for e in range(n):
+                    keys[page, (e // 8 * page_size + position) * 8 + e % 8] = key[token, e]
+                    values[page, e * page_size + position] = value[token, e]
+        elif step.entry.startswith("fma"):
+            out, x, a, b, count = step.args
+            assert count == x.size
+            out[...] = x
+            for _ in range(7):
+                out[...] = a * out + b
+        else:
+            out, x, pairs, count, vectors = step.args
+            assert count == len(pairs) == 2 * 2 * 3
+            rows = x.reshape(-1, vectors * 8)
+            out[pairs[:, 1]] = rows[pairs[:, 0]]
+    for name, value in want.items():
+        array = as_out(op.outputs[name]).array
+        got = array.array if isinstance(array, HostArray) else array
+        assert same(got, value), name
+
+
+def test_steps_of_a_pipeline_wait_for_what_they_need_and_for_nothing_else() -> None:
+    def edges(streams: int) -> list[tuple[str, int, tuple[int, ...]]]:
+        axes = {"tokens": [16], "layers": [1], "rounds": [2], "variant": "staged", "streams": [streams]}
+        steps = op_of("pipeline", axes).steps
+        names = [(s.entry or "kv write") if isinstance(s, Launch) else "copy" for s in steps]
+        return [(name.split("<")[0], s.stream, tuple(s.after)) for name, s in zip(names, steps, strict=True)]
+
+    assert edges(3) == [
+        ("copy", 2, ()), ("copy", 2, ()),  # slots, activations
+        ("move_pages", 1, ()), ("copy", 1, ()),  # pages that nothing in this step writes
+        ("kv write", 0, (0,)), ("fma_vector", 0, (1,)), ("fma_vector", 0, ()),
+        ("copy", 2, (6,)),
+    ]  # fmt: skip
+    assert {stream for _, stream, _ in edges(1)} == {0}
+    assert [stream for _, stream, _ in edges(2)] == [0, 0, 1, 1, 0, 0, 0, 0]
+
+
 @pytest.mark.parametrize("k", [0, 1, 2, 255, 256])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_fma(dtype: str, k: int) -> None:

@@ -18,12 +18,13 @@ CASES = {
     "reshape_and_cache": 3 * 3 * 4,
     "swap_blocks": 2 * (2 * 4 + 2 * 3 + 3),  # directions; pinned, pageable, random host pages
     "fma": 3 * 2 * 2,
+    "pipeline": 3 * 3,
 }
 
 
 def test_the_suite_holds_three_shapes_of_every_variant_and_type() -> None:
     configs = suite("verify").configs
-    assert len(configs) == sum(CASES.values()) == 241
+    assert len(configs) == sum(CASES.values()) == 250
     shapes: dict[tuple[object, ...], set[str]] = {}
     for one in configs:
         axes = one.config.axes
