@@ -20,7 +20,7 @@ ALLOWED = {
     "jinja2": ("reading",),
     "rich": ("reading", "cli"),
     "click": ("cli",),
-    "sqlite3": ("record",),
+    "sqlite3": ("record", "profiling/nsys_tables.py"),
 }
 # Programs of their own, started by a path or a module name.
 PROGRAMS = ("machine/cuda/extra.py", "__main__.py")

@@ -26,7 +26,7 @@ class Marks:
         self._domain = _domain()
         self._phases = {name: self._domain.get_event_attributes(message=name) for name in PHASES}
         self._configs: dict[str, Any] = {}
-        self._depth = 0
+        self._open: list[str] = []  # a configuration, and perhaps a phase
 
     def prepare(self, name: str, kernel: str, ordinal: int) -> None:
         """The range of a configuration that is to come: category = its kernel, payload = its number in the plan."""
@@ -34,19 +34,28 @@ class Marks:
             self._configs[name] = self._domain.get_event_attributes(message=name, category=kernel, payload=ordinal)
 
     def enter(self, name: str, phase: str = "") -> None:
-        """Leave whatever is open; then open a prepared configuration's range, and a phase inside it."""
-        self.leave()
-        self._domain.push_range(self._configs[name])
-        self._depth = 1
+        """Open a phase of a prepared configuration: inside its range if that is open, else in a new one. Whatever else
+        is open is closed."""
+        if self._open[:1] == [name]:
+            self._close_to(1)
+        else:
+            self.leave()
+            self._push(name, self._configs[name])
         if phase:
-            self._domain.push_range(self._phases[phase])
-            self._depth = 2
+            self._push(phase, self._phases[phase])
 
     def leave(self) -> None:
         """Close all that is open."""
-        while self._depth:
+        self._close_to(0)
+
+    def _push(self, name: str, attributes: Any) -> None:
+        self._domain.push_range(attributes)
+        self._open.append(name)
+
+    def _close_to(self, depth: int) -> None:
+        while len(self._open) > depth:
+            self._open.pop()
             self._domain.pop_range()
-            self._depth -= 1
 
 
 def _domain() -> Any:

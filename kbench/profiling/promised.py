@@ -16,8 +16,8 @@ from kbench.machine.device import DeviceInfo
 
 class Promised(msgspec.Struct, frozen=True):
     """range: the name of its NVTX range, KERNEL.KEY. ok: it ran, `runs` times its whole Op in its phase `samples`;
-    launches: kernels and copies in all of these runs together. message: why it did not run. source: hash of what it
-    was made from. on_gpu: a tool can see its launches."""
+    launches: of its own kernels in all of these runs together (copies, fills and library calls come on top). message:
+    why it did not run. source: hash of what it was made from. on_gpu: a tool can see its launches."""
 
     range: str
     key: str

@@ -53,13 +53,15 @@ def test_a_phase_lies_inside_its_configuration_and_the_next_turn_closes_both(rec
     marks.prepare("copy.ab", "copy", 7)
     marks.prepare("copy.cd", "copy", 8)
     recorded.told.clear()
+    marks.enter("copy.ab", "build")
     marks.enter("copy.ab", "check")
     marks.enter("copy.cd")
     marks.leave()
     marks.leave()
     one = {"message": "copy.ab", "category": "copy", "payload": 7}
     two = {"message": "copy.cd", "category": "copy", "payload": 8}
-    assert recorded.told == [one, {"message": "check"}, "pop", "pop", two, "pop"]
+    build, check = {"message": "build"}, {"message": "check"}
+    assert recorded.told == [one, build, "pop", check, "pop", "pop", two, "pop"]
 
 
 def test_attributes_are_built_once(recorded: Recorded) -> None:
