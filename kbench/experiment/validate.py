@@ -9,8 +9,6 @@ The first is a process of its own, because the parent never opens CUDA; ncu is a
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import os
 import re
 import statistics
@@ -30,7 +28,10 @@ from kbench.experiment.stats import center
 from kbench.intent.op import Launch, Op
 from kbench.machine.build import BuildRequest, build
 from kbench.machine.device import DeviceInfo
+from kbench.profiling import ncu
 from kbench.profiling.find import tool
+from kbench.profiling.ncu_metrics import NAMES, value
+from kbench.profiling.ncu_read import from_csv
 
 if TYPE_CHECKING:
     from kbench.machine.cuda.bound import CudaBound
@@ -41,6 +42,7 @@ SAMPLES, SLOPES, NCU_LAUNCHES = 100, 15, 12
 CACHES = ("cold", "warm", "sustained")
 CLOCKS = ("cupti", "events", "graph", "host")
 NCU = "ncu"
+(DURATION,) = NAMES["duration_s"]
 DIFFERENCE = "graph (flush + kernel) - (flush)"
 SAME = "graph, beside CUPTI on the same launches"
 _TIMEOUT_S, _NCU_TIMEOUT_S = 300, 300
@@ -129,14 +131,14 @@ def with_bias(readings: Sequence[Reading]) -> tuple[Reading, ...]:
 def by_ncu(device: str) -> tuple[list[Reading], str]:
     """What ncu reads for the canned kernels (caches invalidated before each, clocks left alone), or why it does not."""
     try:
-        ncu = tool(NCU).path
+        path = tool(NCU).path
     except ProfilerError as error:
         return [], str(error)
-    options = ("--csv", "--metrics", "gpu__time_duration.sum", "--cache-control", "all", "--clock-control", "none",
-               "--print-units", "base", "--kernel-name", "regex:^canned_")  # fmt: skip
+    around = (path, *ncu.options((DURATION,)), "--csv", "--page", "raw", "--print-units", "base",
+              "--kernel-name", "regex:^canned_")  # fmt: skip
     words = ("--device", device, "--launches", str(NCU_LAUNCHES))
     try:
-        done = _python(*words, around=(ncu, *options), timeout_s=_NCU_TIMEOUT_S)
+        done = _python(*words, around=around, timeout_s=_NCU_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         return [], f"ncu was not done in {_NCU_TIMEOUT_S} s"
     try:
@@ -148,25 +150,18 @@ def by_ncu(device: str) -> tuple[list[Reading], str]:
 
 def ncu_readings(text: str) -> list[Reading]:
     """From ncu's CSV: NCU_LAUNCHES lines for each canned kernel, in order. Raises ValueError for anything else."""
-    lines = text.splitlines()
-    first = next((i for i, line in enumerate(lines) if line.startswith('"ID"')), None)
-    if first is None:
-        raise ValueError("ncu printed no table")
-    rows = [row for row in csv.DictReader(io.StringIO("\n".join(lines[first:]))) if row.get("ID", "").isdigit()]
-    if len(rows) != NCU_LAUNCHES * len(CANNED):
-        raise ValueError(f"ncu printed {len(rows)} launches, not {NCU_LAUNCHES} of each of {len(CANNED)} kernels")
+    seen = from_csv(text)
+    if len(seen) != NCU_LAUNCHES * len(CANNED):
+        raise ValueError(f"ncu printed {len(seen)} launches, not {NCU_LAUNCHES} of each of {len(CANNED)} kernels")
+    times = [found[0] for launch in seen if (found := value("duration_s", launch.found))]
+    if len(times) != len(seen):
+        raise ValueError("ncu printed launches without their duration")
     readings = []
     for number, canned in enumerate(CANNED):
-        some = rows[number * NCU_LAUNCHES : (number + 1) * NCU_LAUNCHES]
-        seconds = [_ncu_seconds(row["Metric Value"], row["Metric Unit"]) for row in some]
-        middle = statistics.median(seconds)
-        readings.append(Reading(canned.name, "cold", NCU, middle, middle, 0.0, 0.0, len(seconds)))
+        some = times[number * NCU_LAUNCHES : (number + 1) * NCU_LAUNCHES]
+        middle = statistics.median(some)
+        readings.append(Reading(canned.name, "cold", NCU, middle, middle, 0.0, 0.0, len(some)))
     return readings
-
-
-def _ncu_seconds(value: str, unit: str) -> float:
-    scale = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "s": 1.0}[unit[0]]
-    return float(value.replace(",", "")) * scale
 
 
 def _python(*words: str, around: Sequence[str] = (), timeout_s: float = _TIMEOUT_S) -> Any:

@@ -9,18 +9,21 @@ from kbench.experiment import validate
 from kbench.experiment.validate import CANNED, NCU_LAUNCHES, Reading, ncu_readings, with_bias
 
 HEAD = '"ID","Process ID","Process Name","Host Name","Kernel Name","Context","Stream","Block Size","Grid Size",' \
-       '"Device","CC","Section Name","Metric Name","Metric Unit","Metric Value"'  # fmt: skip
+       '"Device","CC","gpu__time_duration.sum"'  # fmt: skip
 
 
-def line(number: int, value: str, unit: str = "ns") -> str:
-    return f'"{number}","9","python","host","canned","1","7","(256, 1, 1)","(4, 1, 1)","0","9.0","Command line ' \
-           f'profiler metrics","gpu__time_duration.sum","{unit}","{value}"'  # fmt: skip
+def units(unit: str = "ns") -> str:
+    return ",".join(['""'] * 11 + [f'"{unit}"'])
+
+
+def line(number: int, value: str) -> str:
+    return f'"{number}","9","python","host","canned","1","7","(256, 1, 1)","(4, 1, 1)","0","9.0","{value}"'
 
 
 def test_ncu_prints_launches_in_order_among_other_things() -> None:
     values = [f"{(number // NCU_LAUNCHES + 1) * 1_000:,}" for number in range(NCU_LAUNCHES * len(CANNED))]
-    text = "\n".join(["==PROF== Connected to process 9", "what the child says", HEAD, *map(line, range(99), values),
-                      "==PROF== Disconnected"])  # fmt: skip
+    text = "\n".join(["==PROF== Connected to process 9", "what the child says", HEAD, units(),
+                      *map(line, range(99), values), "==PROF== Disconnected"])  # fmt: skip
     found = ncu_readings(text)
     assert [r.kernel for r in found] == [canned.name for canned in CANNED]
     assert [r.time_s for r in found] == pytest.approx([1e-6, 2e-6, 3e-6, 4e-6, 5e-6])
@@ -29,15 +32,17 @@ def test_ncu_prints_launches_in_order_among_other_things() -> None:
 
 @pytest.mark.parametrize("unit", ["usecond", "us"])
 def test_ncu_names_its_units_differently(unit: str) -> None:
-    text = "\n".join([HEAD, *(line(n, "1.5", unit) for n in range(NCU_LAUNCHES * len(CANNED)))])
+    text = "\n".join([HEAD, units(unit), *(line(n, "1.5") for n in range(NCU_LAUNCHES * len(CANNED)))])
     assert ncu_readings(text)[0].time_s == pytest.approx(1.5e-6)
 
 
 def test_launches_that_are_missing_are_no_reading() -> None:
     with pytest.raises(ValueError, match="11 launches"):
-        ncu_readings("\n".join([HEAD, *(line(n, "1") for n in range(11))]))
+        ncu_readings("\n".join([HEAD, units(), *(line(n, "1") for n in range(11))]))
     with pytest.raises(ValueError, match="no table"):
         ncu_readings("==ERROR== ERR_NVGPUCTRPERM")
+    with pytest.raises(ValueError, match="without their duration"):
+        ncu_readings("\n".join([HEAD, units("?"), *(line(n, "1") for n in range(NCU_LAUNCHES * len(CANNED)))]))
 
 
 def reading(clock: str, time_s: float, cache: str = "cold", kernel: str = CANNED[0].name, **more: object) -> Reading:

@@ -6,7 +6,6 @@ some. All launch the same compiled text.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import statistics
@@ -24,7 +23,6 @@ OPTIONS = ("--std=c++17",)
 NVBENCH = ("--min-time", "0.01", "--timeout", "0.2")
 NVBENCH_LARGE = ("--min-time", "0.1", "--timeout", "2")
 REPEATS = 200
-NCU = ("--cache-control", "all", "--clock-control", "none", "--metrics", "gpu__time_duration.sum")
 
 
 class Missing(Exception):
@@ -227,6 +225,7 @@ def ncu(asked: Asked, command: list[str], timeout_s: float) -> Run:
     """One ncu process over all configurations. command: starts `ncu_target` with the same configurations."""
     from kbench.errors import ProfilerError
     from kbench.profiling.find import tool
+    from kbench.profiling.ncu import options
 
     try:
         program = tool("ncu").path
@@ -234,19 +233,8 @@ def ncu(asked: Asked, command: list[str], timeout_s: float) -> Run:
         raise Missing(str(error)) from error
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "ncu.csv"
-        words = [
-            program,
-            *NCU,
-            "--csv",
-            "--page",
-            "raw",
-            "--print-units",
-            "base",
-            "-k",
-            "copy48",
-            "--log-file",
-            str(log),
-        ]
+        words = [program, *options(("gpu__time_duration.sum",)), "--csv", "--page", "raw", "--print-units", "base",
+                 "-k", "copy48", "--log-file", str(log)]  # fmt: skip
         done = subprocess.run([*words, *command], capture_output=True, text=True, check=False, timeout=timeout_s)
         text = log.read_text() if log.is_file() else ""
     if done.returncode or "copy48" not in text:
@@ -257,15 +245,14 @@ def ncu(asked: Asked, command: list[str], timeout_s: float) -> Run:
 
 def of_ncu(text: str, asked: Asked) -> Run:
     """A run from ncu's raw CSV. Block and grid tell configurations apart; the median of their launches counts."""
-    lines = [line for line in text.splitlines() if line.startswith('"')]
+    from kbench.profiling.ncu_metrics import value
+    from kbench.profiling.ncu_read import from_csv
+
     known = {(key.threads, key.grid): str(key) for key in asked}
     found: dict[str, list[float]] = {}
-    for row in csv.DictReader(lines):
-        if not row["ID"]:  # the line of units
-            continue
-        block, grid = (int(row[name].strip("() ").split(",")[0]) for name in ("Block Size", "Grid Size"))
-        value = row["gpu__time_duration.sum"].replace(",", "")
-        found.setdefault(known[block, grid], []).append(float(value) * 1e-9)
+    for seen in from_csv(text):
+        time_s, _ = value("duration_s", seen.found)
+        found.setdefault(known[seen.threads, seen.blocks], []).append(time_s)
     launches = {name: len(values) for name, values in found.items()}
     return Run("ncu", times={name: statistics.median(v) for name, v in found.items()}, extra={"launches": launches})
 
