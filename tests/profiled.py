@@ -106,9 +106,10 @@ def kept(profiles: Sequence[Profile]) -> list[StoredProfile]:
 
 
 def of(rows: Sequence[Stored]) -> list[StoredProfile]:
-    """What a user would have profiled of a sweep: of each kernel some rows under ncu, one under cupti, one under the
-    sanitizer, one whose source has changed since, and one for which ncu failed."""
-    timed = [row.result for row in rows if row.result.status == "ok" and row.result.compiled]
+    """What a user would have profiled of a sweep on its first device: of each kernel some rows under ncu, one under
+    cupti, one under the sanitizer, one whose source has changed since, and one for which ncu failed."""
+    own = [row.result for row in rows if row.result.device == rows[0].result.device]
+    timed = [result for result in own if result.status == "ok" and result.compiled]
     copies = [r for r in timed if r.config.kernel == "copy" and r.config.axes["dtype"] == "float32"]
     largest = max(r.traffic.useful_bytes for r in copies)
     chosen = [r for r in copies if r.traffic.useful_bytes == largest and r.config.axes["threads"] == 256]

@@ -31,8 +31,8 @@ def command(rows: list[Stored], notes: dict[str, KernelNote], db: Path, output: 
     from kbench.record.store import Store
 
     with Store.open(db, readonly=True) as store:
-        runs = store.runs()
-    index = write_report(rows, output, roofs=_roofs(rows), runs=runs, notes=notes)
+        runs, profiles = store.runs(), store.profiles()
+    index = write_report(rows, output, roofs=_roofs(rows), runs=runs, notes=notes, profiles=profiles)
     console.out(str(index))
 
 

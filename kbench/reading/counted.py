@@ -16,7 +16,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("parallelism", ("achieved_", "theoretical_", "limit_", "waves", "grid_", "block_", "registers_", "shared_bytes_",
                      "cluster_")),
     ("stalls", ("stall_",)),
-    ("timeline", ("busy_", "overlap_", "gap_", "range_")),
+    ("timeline", ("busy_", "idle_", "overlap_", "kernel_overlap_", "gap_", "largest_gap_", "range_")),
 )  # fmt: skip
 OTHER = "other"
 
@@ -28,7 +28,7 @@ _UNITS: dict[str, tuple[str, str, Callable[[float], str]]] = {
     "Hz": ("_hz", " MHz", lambda value: f"{value / 1e6:.0f}"),
     "B": ("", "", units.size),
     "1": ("", " %", units.percent),
-    "count": ("", "", lambda value: units.digits(value) if value < 1e4 else f"{value:,.0f}"),
+    "count": ("", "", lambda value: f"{value:,.0f}" if value == int(value) or value > 1e4 else units.digits(value)),
 }
 
 
@@ -67,6 +67,12 @@ def cell(name: str, value: float) -> str:
 def shown(name: str, value: float) -> str:
     """A value with its unit."""
     return cell(name, value) + _UNITS[_unit(name)][1]
+
+
+def valued(value: float, unit: str) -> str:
+    """A value in a unit of a `Kind`, for what is no metric itself."""
+    _, said, show = _UNITS.get(unit, _UNITS["count"])
+    return show(value) + said
 
 
 def meaning(name: str) -> str:

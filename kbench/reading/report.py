@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from kbench.reading.charts.slices import comparisons, useful
 from kbench.reading.charts.style import COLOURS, MARKER_PATHS
 from kbench.reading.export import export
 from kbench.reading.problem import Problem, problems
+from kbench.reading.profile_parts import ProfilePart, anchors, evidence, gain, names, profile_parts, stale_groups
+from kbench.reading.profiled import Profiles
 from kbench.reading.rows import COLUMNS, Line, lines, packed
 from kbench.reading.table import CLOCKS, FLOOR, NOISY, OVER, UNEVEN, flagged, interval, noisy, submitted, time
 from kbench.record.environment import Environment, now_utc
-from kbench.record.store import KernelNote, Run, Stored
+from kbench.record.store import KernelNote, Run, Stored, StoredProfile
 
 CSV_FIGURES = 7
 SUMMARISED = 6  # problems of a kernel that the summary shows at once
@@ -37,6 +39,7 @@ class KernelPart:
     formulas: tuple[str, ...]
     problems: tuple[Problem, ...]
     charts: tuple[Chart, ...]
+    profiles: tuple[ProfilePart, ...]
     failed: tuple[Stored, ...]
     skipped: tuple[tuple[int, str], ...]
 
@@ -67,6 +70,10 @@ class DevicePart:
     def best(self) -> list[Problem]:
         return [problem for kernel in self.kernels for problem in kernel.timed]
 
+    @property
+    def profiles(self) -> list[ProfilePart]:
+        return [row for kernel in self.kernels for row in kernel.profiles]
+
     def arithmetic(self, result: Result) -> tuple[str, float] | None:
         """For a kernel that computes: the measured ceiling of its data type's arithmetic, and its share of it."""
         kind = {"float32": "fp32", "float16": "fp16"}.get(str(result.config.axes.get("dtype")))
@@ -80,15 +87,18 @@ def write_report(
     roofs: Mapping[str, Sequence[Roof]] | None = None,
     runs: Sequence[Run] = (),
     notes: Mapping[str, KernelNote] | None = None,
+    profiles: Sequence[StoredProfile] = (),
 ) -> Path:
     """Write index.html, a PNG a chart and results.csv into `folder` (made where missing); returns index.html's path.
 
-    roofs: measured ceilings by device uid, beyond those that the rows carry. runs, notes: Store.runs(), Store.notes().
-    Charts of an earlier report in the folder are replaced. Raises StoreError where the folder cannot be written.
+    roofs: measured ceilings by device uid, beyond those that the rows carry. runs, notes, profiles: Store.runs(),
+    Store.notes(), Store.profiles(). Charts of an earlier report in the folder are replaced. Raises StoreError where the
+    folder cannot be written.
     """
-    parts = _devices(stored, roofs or {}, notes or {})
+    parts = _devices(stored, roofs or {}, notes or {}, Profiles(profiles))
     charts = [chart for part in parts for chart in part.charts]
     charts += [chart for part in parts for kernel in part.kernels for chart in kernel.charts]
+    charts += [chart for part in parts for row in part.profiles for chart in row.charts]
     page = _render(stored, parts, runs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +117,10 @@ def write_report(
 
 
 def _devices(
-    stored: Sequence[Stored], roofs: Mapping[str, Sequence[Roof]], notes: Mapping[str, KernelNote]
+    stored: Sequence[Stored],
+    roofs: Mapping[str, Sequence[Roof]],
+    notes: Mapping[str, KernelNote],
+    profiles: Profiles,
 ) -> list[DevicePart]:
     groups: dict[str, list[Problem]] = {}
     for problem in problems(stored, notes):
@@ -117,11 +130,12 @@ def _devices(
         info = group[0].device
         prefix = "" if len(groups) == 1 else f"{slug(info.label)}-{len(parts) + 1}-"
         own = tuple(roofs.get(uid, ()))
-        drawn = gallery(info, group, notes, own, prefix)
+        drawn = gallery(info, group, notes, own, prefix, profiles)
         kernels = [
             _kernel(name, [p for p in group if p.kernel == name], notes, drawn.kernels.get(name, ()), prefix)
             for name in dict.fromkeys(problem.kernel for problem in group)
         ]
+        kernels = [replace(k, profiles=profile_parts(k.problems, profiles, own, prefix)) for k in kernels]
         parts.append(DevicePart(info, f"device-{len(parts) + 1}", facts(info), drawn.device, tuple(kernels), own))
     return parts
 
@@ -138,7 +152,7 @@ def _kernel(
     reasons = tuple((n, why) for why, n in sorted(skipped.items(), key=lambda item: -item[1]))
     note = notes.get(name, KernelNote())
     return KernelPart(
-        name, f"{prefix}{slug(name)}", note, tuple(formulas), tuple(group), tuple(charts), failed, reasons
+        name, f"{prefix}{slug(name)}", note, tuple(formulas), tuple(group), tuple(charts), (), failed, reasons
     )
 
 
@@ -166,10 +180,17 @@ def _render(stored: Sequence[Stored], parts: Sequence[DevicePart], runs: Sequenc
         "time": time,
         "floor": FLOOR,
         "uneven": UNEVEN,
+        "told": {"evidence": evidence, "gain": gain, "names": names},
+        "stale_groups": stale_groups,
     }
+    opened = anchors([row for part in parts for row in part.profiles])
     failed = [(row, kernel) for part in parts for kernel in part.kernels for row in kernel.failed]
     found = [
-        line for part in parts for kernel in part.kernels for problem in kernel.problems for line in lines(problem)
+        line
+        for part in parts
+        for kernel in part.kernels
+        for problem in kernel.problems
+        for line in lines(problem, opened)
     ]
     used = {row.run for row in stored}
     values: dict[str, Any] = {
@@ -183,6 +204,7 @@ def _render(stored: Sequence[Stored], parts: Sequence[DevicePart], runs: Sequenc
         "first": {row.result.status: kernel.anchor for row, kernel in reversed(failed)},
         "environments": [(run, environment(run.environment)) for run in reversed(runs) if run.id in used],
         "filters": _filters(found),
+        "anchors": opened,
     }
     return templates.get_template("report.html").render(values)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ COLUMNS = (
 @dataclass(frozen=True)
 class Line:
     """One row. problem, chosen: the two halves of its configuration's id, "dtype=float16,n=4" and "variant=uint4".
-    marks: "best", "flagged". cells: text, one a column."""
+    marks: "best", "flagged". cells: text, one a column. anchor: where the page tells what profilers said, or ""."""
 
     status: str
     kernel: str
@@ -62,14 +62,15 @@ class Line:
     chosen: str
     marks: str
     cells: tuple[str, ...]
+    anchor: str = ""
 
 
-def lines(problem: Problem) -> list[Line]:
-    """All rows of a problem, the best first."""
-    return [_line(problem, row) for row in problem.rows]
+def lines(problem: Problem, anchors: Mapping[int, str] | None = None) -> list[Line]:
+    """All rows of a problem, the best first. anchors: of profiled rows, by their ids in the store."""
+    return [_line(problem, row, (anchors or {}).get(row.id, "")) for row in problem.rows]
 
 
-def _line(problem: Problem, row: Stored) -> Line:
+def _line(problem: Problem, row: Stored, anchor: str) -> Line:
     result, config = row.result, row.result.config
     marks = {"best": row is problem.best, "flagged": flagged(result)}
     chosen = {name: value for name, value in config.axes.items() if name in config.tuning}
@@ -82,6 +83,7 @@ def _line(problem: Problem, row: Stored) -> Line:
         chosen=",".join(f"{name}={format_value(value)}" for name, value in chosen.items()),
         marks=" ".join(mark for mark, there in marks.items() if there),
         cells=_cells(problem, row),
+        anchor=anchor,
     )
 
 
@@ -124,14 +126,14 @@ def packed(found: Sequence[Line], shown: Sequence[int]) -> dict[str, Any]:
     """Rows as columns for the page's script, each text written once: it draws the table and sorts it by what it shows.
 
     columns: {title, hint, number, values, at}; row i of a column is values[at[i]]. status, kernel, dtype, device,
-    problem, chosen, marks: the same without a title.
+    problem, chosen, marks, anchor: the same without a title.
     """
     columns = [
         {"title": COLUMNS[i].title, "hint": COLUMNS[i].hint, "number": COLUMNS[i].kind == "number"}
         | _once([line.cells[i] for line in found])
         for i in shown
     ]
-    hidden = ("status", "kernel", "dtype", "device", "problem", "chosen", "marks")
+    hidden = ("status", "kernel", "dtype", "device", "problem", "chosen", "marks", "anchor")
     return {"columns": columns} | {name: _once([getattr(line, name) for line in found]) for name in hidden}
 
 

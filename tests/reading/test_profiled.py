@@ -84,7 +84,7 @@ def test_every_metric_has_a_group_and_words() -> None:
     assert counted.title("dram_throughput") == "DRAM throughput %"
     assert counted.title("achieved_occupancy") == "achieved occupancy %"
     assert counted.grouped(["of_the_future"]) == [(counted.OTHER, ["of_the_future"])]
-    assert counted.shown("of_the_future", 3.0) == "3.000"
+    assert counted.shown("of_the_future", 3.0) == "3"
 
 
 def test_columns_on_request() -> None:

@@ -82,6 +82,11 @@
           const why = make("span", text, "why");
           why.title = text;
           made_cell.append(why);
+        } else if (column.title === "configuration" && cell(packed.anchor, row)) {
+          const link = make("a", text, "opens");
+          link.href = `#${cell(packed.anchor, row)}`;
+          link.title = "profiled: metrics, diagnosis and timeline";
+          made_cell.append(link);
         } else made_cell.textContent = text;
         made.append(made_cell);
       }
@@ -130,6 +135,18 @@
     menus.forEach((menu) => menu.addEventListener("change", filter));
     filter(); // a browser may have kept what was typed before a reload
   }
+
+  // Profiled rows: a link to one opens it.
+  const reveal = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const row = target && target.closest("details.profile");
+    if (!row) return;
+    row.open = true;
+    row.scrollIntoView();
+  };
+  addEventListener("hashchange", reveal);
+  each('a[href^="#"]', (link) => link.addEventListener("click", () => { if (link.hash === location.hash) reveal(); }));
+  reveal();
 
   // Light and dark: the system's choice until the button is used.
   document.getElementById("theme").addEventListener("click", () => {
