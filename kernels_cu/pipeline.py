@@ -1,4 +1,4 @@
-"""A step of a serving engine as one Op: inputs in, KV write and compute layer by layer, pages swapped out, results out."""
+"""A step of a serving engine: inputs in, KV write and compute layer by layer, pages swapped out, results out."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def pipeline(
         raise Skip("a step has work for one to three streams")
     if steps_taken > MOST_STEPS:
         raise Skip("more multiply-adds in a row than stay exact in fp32")
-    main, swap, link = 0, min(1, streams - 1), 2 if streams == 3 else 0
+    swap, link = min(1, streams - 1), 2 if streams == 3 else 0  # kernels of the layers are on stream 0
 
     pages = (
         swapped + cdiv(tokens, page_size) + 2
@@ -81,19 +81,12 @@ def pipeline(
         steps += swap_out()  # waits for nothing: this step writes none of those pages
     for layer in range(layers):
         args: tuple[Any, ...] = (cache[0, layer], cache[1, layer], key, value, mapping, n, page_size)
-        steps.append(Launch(grid=tokens, block=threads, args=args, stream=main, after=() if layer else (0,)))
+        steps.append(Launch(grid=tokens, block=threads, args=args, after=() if layer else (0,)))
         for one in range(rounds):
             args = (there, here, xp.float32(1), xp.float32(STEP), tokens * hidden)
-            steps.append(
-                Launch(
-                    entry=f"fma_vector<float, {k}>",
-                    grid=cdiv(tokens * hidden, 4 * threads),
-                    block=threads,
-                    args=args,
-                    stream=main,
-                    after=() if layer or one else (1,),
-                )  # fmt: skip
-            )
+            after = () if layer or one else (1,)
+            grid = cdiv(tokens * hidden, 4 * threads)
+            steps.append(Launch(entry=f"fma_vector<float, {k}>", grid=grid, block=threads, args=args, after=after))
             here, there = there, here
     steps.append(Copy(result, here, stream=link, after=(len(steps) - 1,)))
 

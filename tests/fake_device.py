@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from kbench.errors import DeviceError, UsageError
+from kbench.errors import DeviceError, ProfilerError, UsageError
 from kbench.intent.op import Call, HostArray, Op, as_out
 from kbench.machine.binary import Binary, Target
 from kbench.machine.device import POISON, Batch, DeviceInfo, Telemetry
 from kbench.machine.pool import MemoryPool
+from kbench.machine.span import Trace
 
 INFO = DeviceInfo(kind="fake", name="fake", label="fake device", uid="FAKE-1", arch="fake", memory_bytes=1 << 30)
 
@@ -133,6 +134,9 @@ class FakeBound:
         if asked == "impossible":
             raise UsageError("the clock impossible cannot time this")
         return ("scripted" if asked == "auto" else asked), "the only one"
+
+    def trace(self) -> Trace:
+        raise ProfilerError("nothing records here")
 
     def occupancy(self) -> float | None:
         return 0.5

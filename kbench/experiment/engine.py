@@ -28,6 +28,7 @@ from kbench.experiment.protocol import (
     Reply,
     Request,
     Task,
+    Traced,
     Unusable,
 )
 from kbench.experiment.repeated import repeated
@@ -41,6 +42,7 @@ from kbench.machine.binary import Binary, Target
 from kbench.machine.build import BuildRequest, build
 from kbench.machine.device import DeviceInfo
 from kbench.machine.marks import range_name
+from kbench.machine.span import Trace
 
 Tasks = Sequence[tuple[Planned, Task]]
 
@@ -56,6 +58,7 @@ class Engine:
         self._watch = watch or (lambda planned, phase: None)
         self._worker: Process | None = None
         self._ready: Ready | None = None
+        self._traces: dict[str, Trace] = {}
 
     def __enter__(self) -> Engine:
         return self
@@ -124,6 +127,14 @@ class Engine:
                 elif tasks:
                     yield from self._group(tasks, method, mode, info)
 
+    def traces(
+        self, configs: Sequence[Planned], method: Method, *, keys: Mapping[str, str] | None = None
+    ) -> Iterator[tuple[Result, Trace | None]]:
+        """One Result for every configuration, as `run` gives them, with the timeline of each that is ok. Raises
+        DeviceError where no worker starts, or where nothing on its device could record."""
+        for result in self.run(configs, method, "trace", keys=keys):
+            yield result, self._traces.pop(result.config.id, None)
+
     def _made(self, planned: Planned, row: Result, builds: _Builds, names: Names) -> Task | Result:
         """What the worker needs to know, or why it need not."""
         if planned.status != "ok":
@@ -168,6 +179,9 @@ class Engine:
                 if isinstance(reply, Unusable):
                     self._drop()
                     raise DeviceError(reply.message)
+                if isinstance(reply, Traced):
+                    self._traces[reply.config] = reply.trace
+                    continue
                 if isinstance(reply, Ended):
                     if reply.leaving:
                         self._drop()

@@ -20,14 +20,16 @@ from kbench.errors import (
     DeviceError,
     KbenchError,
     KernelFault,
+    ProfilerError,
     SpecError,
     UsageError,
 )
 from kbench.experiment.contest import Contest, Finished
 from kbench.experiment.entrant import Entrant, Gauge
 from kbench.experiment.field import Field, Member, Turns
-from kbench.experiment.protocol import Done, Ended, Job, Reply, Stood, Task
+from kbench.experiment.protocol import Done, Ended, Job, Reply, Stood, Task, Traced
 from kbench.experiment.result import Compiled, Launched, Result, Status
+from kbench.experiment.trace import traced
 from kbench.experiment.verdict import Problem, Verdict
 from kbench.experiment.verify import limits, verified
 from kbench.experiment.visit import visited
@@ -171,11 +173,17 @@ class Bench:
                 row = self._row(task, traffic=traffic_of(op), launched=launched(op))
                 if job.mode == "profile":
                     result = visited(self.device, op, outs, problem, job, task, row, partial(turns.pass_to, at))
+                elif job.mode == "trace":
+                    result, trace = traced(self.device, op, outs, problem, job, task, row, partial(turns.pass_to, at))
+                    if trace is not None:
+                        self._tell(Traced(task.config.id, trace))
                 else:
                     result = verified(self.device, op, outs, problem, job, task, row)
             except Exception as error:
                 if isinstance(error, DeviceError) and job.mode in ("races", "asan"):
                     raise  # no sanitizer on this machine is no kernel's fault
+                if isinstance(error, ProfilerError):
+                    raise  # nor is nothing that could record a timeline
                 self._fail(at, task, error, turns)
                 if self.lost:
                     return

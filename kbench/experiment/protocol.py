@@ -13,10 +13,14 @@ from kbench.intent.method import Method
 from kbench.intent.traffic import Traffic
 from kbench.machine.binary import Binary, Target
 from kbench.machine.device import DeviceInfo
+from kbench.machine.span import Trace
 
-Mode = Literal["measure", "verify", "races", "asan", "profile"]
-MODES: dict[Mode, str] = {"measure": "fast", "verify": "check", "races": "tsan", "asan": "asan", "profile": "fast"}
-"""The build mode of a cpu for each thing that a job can ask for. profile: a few launches for a profiler to look at."""
+Mode = Literal["measure", "verify", "races", "asan", "profile", "trace"]
+MODES: dict[Mode, str] = {
+    "measure": "fast", "verify": "check", "races": "tsan", "asan": "asan", "profile": "fast", "trace": "fast",
+}  # fmt: skip
+"""The build mode of a cpu for each thing that a job can ask for. profile: a few launches for a profiler to look at.
+trace: a timeline that the device records itself."""
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -86,6 +90,13 @@ class Stood(msgspec.Struct, frozen=True, tag=True):
     wall_s: float = 0.0
 
 
+class Traced(msgspec.Struct, frozen=True, tag=True):
+    """The timeline of a configuration, by its id; its result follows."""
+
+    config: str
+    trace: Trace
+
+
 class Ended(msgspec.Struct, frozen=True, tag=True):
     """The job is over; tasks without a result did not fit beside the others. leaving: the worker's device is lost, and
     the worker exits."""
@@ -97,7 +108,7 @@ class Latencies(msgspec.Struct, frozen=True, tag=True):
     roofs: tuple[Roof, ...]
 
 
-Reply = Ready | Unusable | Phase | Done | Stood | Ended | Latencies
+Reply = Ready | Unusable | Phase | Done | Stood | Traced | Ended | Latencies
 
 
 def write_frame(fd: int, message: Request | Reply) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from kbench.intent.op import Op
 from kbench.machine.binary import Binary, Target
+from kbench.machine.span import Trace
 
 POISON = 0xFB
 """The byte that poisoned outputs are filled with: a huge finite number in every float type (so that it fails every
@@ -120,6 +121,11 @@ class Bound(Protocol):
     def clock(self, asked: str, cache: str = "cold") -> tuple[str, str]:
         """The clock that "auto" (or a name) means for this Op in a cache state, and why. Raises UsageError where it
         cannot work, naming those that can."""
+
+    def trace(self) -> Trace:
+        """Run all steps a few times, and tell of one of these runs when each kernel, copy and fill ran on its stream;
+        where the device can tell, what the host called meanwhile. Raises ProfilerError where nothing can tell here,
+        ClockError where records were lost."""
 
     def occupancy(self) -> float | None:
         """Theoretical occupancy of the first launch, 0..1; None where it has no meaning."""

@@ -17,10 +17,12 @@ from kbench.machine.cpu.clock import HostClock
 from kbench.machine.cpu.launch import Conditions, Library, PreparedLaunch
 from kbench.machine.cpu.memory import Region, Watched
 from kbench.machine.cpu.names import names_in, names_of
+from kbench.machine.cpu.traced import traced
 from kbench.machine.device import POISON, Batch
 from kbench.machine.kept import changed
 from kbench.machine.layout import Layout, Operand, Table, Transfers, layout
 from kbench.machine.pool import MemoryPool, Slot
+from kbench.machine.span import Trace
 
 Run = Callable[[], int | None]
 """One step: runs and waits; returns the nanoseconds that the native side measured, None where it does not."""
@@ -48,6 +50,7 @@ class CpuBound:
         if len(binaries) != len(op.steps):
             raise SpecError(f"{len(op.steps)} steps but {len(binaries)} binaries")
         self._conditions, self._clock = conditions, clock
+        self._op, self._binaries = op, binaries
         self._layout: Layout = layout(op)
         self._pool: MemoryPool[Region] = shared or MemoryPool()
         self._shared, self._taker = shared is not None, self._pool.taker()
@@ -150,6 +153,10 @@ class CpuBound:
         return self._regions[operand.base].view(operand.shape, operand.dtype, operand.offset, operand.strides)
 
     # ------------------------------------------------------------ Bound
+    def trace(self) -> Trace:
+        self._regain()
+        return traced(self._runs, self._op.steps, self._layout, self._binaries)
+
     def restore(self, poison: Mapping[str, Any]) -> None:
         for region in self._regions:
             region.renew()

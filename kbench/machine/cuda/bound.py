@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kbench.errors import SpecError
+from kbench.errors import ProfilerError, SpecError
 from kbench.intent.op import Op
 from kbench.machine.binary import Binary
 from kbench.machine.cuda.choice import Facts, choose
@@ -18,11 +18,13 @@ from kbench.machine.cuda.faults import faults
 from kbench.machine.cuda.kernel import LoadedKernel
 from kbench.machine.cuda.memory import CudaPool, GuardedMemory
 from kbench.machine.cuda.program import Program, program, streams_of
+from kbench.machine.cuda.recorded import Recorder, recorded
 from kbench.machine.cuda.rotation import ArenaSets, Rotation, shape
 from kbench.machine.cuda.steps import Prepared, Preparer
 from kbench.machine.device import POISON, Batch
 from kbench.machine.kept import changed
 from kbench.machine.layout import layout
+from kbench.machine.span import Trace
 
 if TYPE_CHECKING:
     from kbench.machine.cuda.device import CudaDevice
@@ -54,9 +56,12 @@ class CudaBound:
 
     def _prepare(self, preparer: Preparer) -> list[list[Prepared]]:
         """Each step, for each of the preparer's buffer sets."""
-        steps, streams = self._op.steps, streams_of(self._device, self._op.steps)
-        each = zip(steps, self._layout.steps, self._binaries, streams, strict=True)
+        each = zip(self._op.steps, self._layout.steps, self._binaries, self._streams, strict=True)
         return [preparer.prepare(*step) for step in each]
+
+    @property
+    def _streams(self) -> list[Any]:
+        return streams_of(self._device, self._op.steps)
 
     def _program_of(self, prepared: Sequence[Prepared]) -> Program:
         written = max(self._op.bytes_written, self._op.sectors_written or 0)
@@ -130,6 +135,17 @@ class CudaBound:
         with faults(self._words):
             self._memory.regain()
             return self._device.clocks.sample(self._subject, count, name, cache)
+
+    def trace(self) -> Trace:
+        cupti = self._device.clocks.cupti
+        if cupti.missing:
+            raise ProfilerError(f"no timeline of a GPU without CUPTI: {cupti.missing}")
+        if not self._has_run:
+            self.run()
+        with faults(self._words):
+            self._memory.regain()
+            streams = {step.stream: stream.ptr for step, stream in zip(self._op.steps, self._streams, strict=True)}
+            return recorded(Recorder(cupti), self._program.submit, self._device.synchronize, self._op.steps, streams)
 
     def clock(self, asked: str, cache: str = "cold") -> tuple[str, str]:
         found = self._program

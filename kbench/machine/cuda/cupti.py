@@ -28,6 +28,7 @@ class Cupti:
     def __init__(self) -> None:
         self._api: Any = None
         self._collected: list[Record] = []
+        self.diverted: Callable[[Any], None] | None = None  # takes buffers of records in this one's place
         self.on = False
         self.missing = self._load()
 
@@ -91,6 +92,15 @@ class Cupti:
             time.sleep(_PATIENCE_S)  # buffers may be handed over by a thread of CUPTI's own
         return in_order(self._collected, self._dropped())
 
+    @property
+    def api(self) -> Any:
+        """The module cupti.cupti; None where it is missing."""
+        return self._api
+
+    def dropped(self) -> int:
+        """Records that CUPTI had no room for since it was last asked."""
+        return self._dropped()
+
     def _dropped(self) -> int:
         count = ctypes.c_size_t()
         self._api.activity_get_num_dropped_records(0, 0, ctypes.addressof(count))
@@ -98,6 +108,9 @@ class Cupti:
 
     def _take(self, activities: Any) -> None:
         """Called by CUPTI with a buffer of records, which are gone when it returns."""
+        if self.diverted is not None:
+            self.diverted(activities)
+            return
         kernels, copies, fills = self._kinds
         for activity in activities:
             kind = activity.kind
