@@ -17,7 +17,6 @@ from kbench.profiling.driver import How, driver
 from kbench.profiling.find import Found
 from kbench.profiling.ncu_read import Seen, from_csv
 
-
 __all__ = ["no_module"]
 METRICS = {
     "gpu__time_duration.sum": ("ns", ["1,000", "3,000", "1,000", "3,000"]),
