@@ -55,19 +55,24 @@ class Chosen:
 
         Raises as `plan` does, and BuildError where the cpu device has no compiler at all.
         """
-        from kbench.machine.choose import choose
-
-        choice = choose(device)
-        console.say(f"device {choice.name}: {choice.why}")
+        choice = self.on(device)
         plan, found = self.plan(choice.kind)
         broken = found.broken.values() if self.whole_paths else ()
         for error in broken:
             console.say(f"kbench: {error}")
+        return choice, plan, bool(broken)
+
+    def on(self, device: str) -> Choice:
+        """The device to use, said aloud. Raises UsageError, and BuildError where the cpu device has no compiler."""
+        from kbench.machine.choose import choose
+
+        choice = choose(device)
+        console.say(f"device {choice.name}: {choice.why}")
         if choice.kind == "cpu":
             from kbench.machine.cpu.compiler import host_compiler
 
             host_compiler()
-        return choice, plan, bool(broken)
+        return choice
 
     def _of_suite(self, suite: Suite, found: Catalog) -> list[Selection]:
         from kbench.intent.plan import select_suite
@@ -102,6 +107,12 @@ class Chosen:
         if not picked:
             raise UsageError(f"no kernels in {', '.join(str(p) for p in self.paths)}: `kbench new NAME` writes one")
         return picked
+
+    def measured_by(self) -> Method:
+        """How to measure what no suite says otherwise for. Raises UsageError."""
+        from kbench.intent.method import Method
+
+        return self._method(Method())
 
     def _method(self, base: Method) -> Method:
         import msgspec

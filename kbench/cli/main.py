@@ -25,6 +25,7 @@ VERBS = (
     "compile",
     "verify",
     "sweep",
+    "profile",
     "show",
     "report",
     "export",

@@ -29,7 +29,7 @@ def given_axes(ctx: click.Context, param: click.Parameter, given: Sequence[str])
     return axes
 
 
-def _words(ctx: click.Context, param: click.Parameter, given: str | None) -> tuple[str, ...]:
+def words_of_list(ctx: click.Context, param: click.Parameter, given: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (given or "").split(",") if part.strip())
 
 
@@ -86,11 +86,11 @@ device_option = click.option(
     "--device", default="auto", show_default=True, metavar="auto|cuda|cuda:N|cpu", help="Where to run."
 )
 columns_option = click.option(
-    "--columns", callback=_words, metavar="NAME,…",
+    "--columns", callback=words_of_list, metavar="NAME,…",
     help="Further columns, by the names of kbench export: compile_s, binary_bytes, memory_bytes, items_per_s, …",
 )  # fmt: skip
 metrics_option = click.option(
-    "--columns", callback=_words, metavar="NAME,…",
+    "--columns", callback=words_of_list, metavar="NAME,…",
     help="Also what profilers counted: dram_bytes_read, l2_hit_rate, achieved_occupancy, … See kbench profile.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -104,9 +104,9 @@ _SELECTION = (
     click.option("--block-size", metavar="N,…", help="Threads in a block: short for --axis threads=…"),
     click.option("--dtype", metavar="TYPE,…", help="Data types: short for --axis dtype=…"),
     click.option("--variant", metavar="NAME,…", help="Variants: short for --axis variant=…"),
-    click.option("--cache", callback=_words, metavar="STATE,…",
+    click.option("--cache", callback=words_of_list, metavar="STATE,…",
                  help="Cache states to measure in: cold, warm, sustained. [default: cold]"),
-    click.option("--clock", callback=_words, metavar="NAME,…",
+    click.option("--clock", callback=words_of_list, metavar="NAME,…",
                  help="Clocks to measure with: cupti, events, graph, host. [default: auto]"),
 )  # fmt: skip
 

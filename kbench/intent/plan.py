@@ -110,7 +110,7 @@ def make_plan(selections: Iterable[Selection], method: Method, *, device: str, t
     for selection in selections:
         for config in selection.kernel.configs(selection.axes, selection.cache, selection.clock):
             if config.id not in planned:
-                planned[config.id] = _plan_one(selection.kernel, config, method, device)
+                planned[config.id] = plan_one(selection.kernel, config, method, device)
     if not planned:
         raise UsageError("the selection is empty: no configuration matches")
     return Plan(tuple(_agreeing(planned.values())), method, title)
@@ -133,7 +133,8 @@ def _agreeing(configs: Iterable[Planned]) -> Iterator[Planned]:
         yield planned
 
 
-def _plan_one(kernel: Kernel, config: Config, method: Method, device: str) -> Planned:
+def plan_one(kernel: Kernel, config: Config, method: Method, device: str) -> Planned:
+    """One configuration, as `make_plan` does it."""
     from kbench.intent.shapes import ShapeRng, ShapeXp
 
     try:

@@ -14,7 +14,8 @@ from kbench.intent.config import Value, format_value
 class Filter:
     """Every part that is given must hold; an empty part lets everything through.
 
-    kernels, statuses: names. configs: configuration ids or the beginnings of their keys. runs: run ids.
+    kernels, statuses: names. configs: configuration ids, the beginnings of their keys, or KERNEL.KEY as profilers are
+    shown it. runs: run ids.
     devices: kinds ("cuda", "cpu"), uids or labels. axes: {axis: the values wanted}, compared as they are printed.
     """
 
@@ -38,8 +39,9 @@ class Filter:
             parts.append(f"({' OR '.join([one] * len(self.devices))})")
             values += self.devices
         if self.configs:
-            parts.append(f"({' OR '.join(['config = ? OR substr(key, 1, length(?)) = ?'] * len(self.configs))})")
-            values += [word for config in self.configs for word in (config, config, config)]
+            one = "config = ?1 OR substr(key, 1, length(?1)) = ?1 OR substr(kernel || '.' || key, 1, length(?1)) = ?1"
+            parts.append(f"({' OR '.join([one.replace('?1', '?')] * len(self.configs))})")
+            values += [word for config in self.configs for word in [config] * 5]
         return "".join(f" AND {part}" for part in parts), values
 
     def takes(self, result: Result) -> bool:

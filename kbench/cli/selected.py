@@ -1,0 +1,151 @@
+"""Which configurations a profiler is to look at: those of a kernel with axes, or stored results, named or picked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbench.cli import console
+from kbench.cli.chosen import Chosen, catalog
+from kbench.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from kbench.intent.config import Config
+    from kbench.intent.plan import Plan, Planned
+    from kbench.machine.choose import Choice
+    from kbench.record.store import Stored
+
+PICKS = ("best", "worst", "naive")
+
+
+@dataclass(frozen=True)
+class Selected:
+    """plan: what is to be looked at; keys: of each configuration's id, as `kbench show` prints it."""
+
+    choice: Choice
+    plan: Plan
+    keys: Mapping[str, str]
+
+
+def selected(chosen: Chosen, words: Sequence[str], picks: Sequence[str], db: Path, device: str) -> Selected:
+    """words: keys, ids or KERNEL.KEY; of the configurations that `chosen` selects where it selects any, else of stored
+    results. picks: which results of each problem. Raises UsageError for an empty selection and for what does not
+    exist, StoreError without a store where one is needed, and what `Chosen.start` raises."""
+    if chosen.kernels or chosen.suite or chosen.whole_paths:
+        return _of_plan(chosen, words, picks, db, device)
+    if not words and not picks:
+        raise UsageError(
+            "nothing is selected: name a --kernel, keys of stored results (kbench show), or --pick best,worst,naive"
+        )
+    choice = chosen.on(device)
+    rows = _stored(db, words)
+    if picks:
+        rows = list(_picked(rows, picks, choice, db))
+    configs = {row.result.config.id: row.result.config for row in rows}
+    keys = {row.result.config.id: row.key for row in rows}
+    return Selected(choice, _planned(chosen, list(configs.values()), choice), keys)
+
+
+def _of_plan(chosen: Chosen, words: Sequence[str], picks: Sequence[str], db: Path, device: str) -> Selected:
+    from kbench.intent.config import keys as keys_of
+
+    choice, plan, _ = chosen.start(device)
+    keys = keys_of(p.config for p in plan.configs)
+    taken: Sequence[Planned] = plan.configs
+    if picks:
+        rows = [row for row in _stored(db, ()) if row.result.config.id in keys]
+        ids = {row.result.config.id for row in _picked(rows, picks, choice, db)}
+        taken = [p for p in taken if p.config.id in ids]
+    if words:
+        ids = set()
+        for word in words:
+            found = [p.config.id for p in taken if _names(word, p.config)]
+            if not found:
+                known = [keys[p.config.id] for p in taken]
+                raise UsageError(f"no configuration of this selection is {word}{did_you_mean(word, known)}")
+            ids.update(found)
+        taken = [p for p in taken if p.config.id in ids]
+    return Selected(choice, replace(plan, configs=tuple(taken)), keys)
+
+
+def _names(word: str, config: Config) -> bool:
+    return word == config.id or config.digest.startswith(word) or f"{config.kernel}.{config.digest}".startswith(word)
+
+
+def _stored(db: Path, words: Sequence[str]) -> list[Stored]:
+    """Each word names at least one result."""
+    from kbench.record.filter import Filter
+    from kbench.record.store import Store
+
+    with Store.open(db, readonly=True) as store:
+        found: dict[int, Stored] = {}
+        for word in words:
+            rows = store.latest(Filter(configs=(word,)))
+            if not rows:
+                known = [row.key for row in store.latest()]
+                raise UsageError(f"no result in {db} has the key or id {word}{did_you_mean(word, known)}")
+            found |= {row.id: row for row in rows}
+        return list(found.values()) if words else store.latest()
+
+
+def _picked(rows: Sequence[Stored], picks: Sequence[str], choice: Choice, db: Path) -> Iterator[Stored]:
+    """Of each problem measured on this kind of device; a result that is both the worst and the naive one comes once."""
+    from kbench.reading.problem import is_baseline, problems
+    from kbench.record.store import KernelNote, Store
+
+    for pick in picks:
+        if pick not in PICKS:
+            raise UsageError(f"unknown --pick {pick!r}{did_you_mean(pick, PICKS)}")
+    with Store.open(db, readonly=True) as store:
+        notes = store.notes()
+    mine = [row for row in rows if row.result.device.kind == choice.kind]
+    seen: set[str] = set()
+    for problem in problems(mine, notes):
+        note = notes.get(problem.kernel, KernelNote())
+        own = [row for row in problem.ok if not is_baseline(row, problem.ok, note)]
+        found = {"best": problem.best, "worst": own[-1] if own else None, "naive": problem.naive}
+        for row in (found[pick] for pick in picks):
+            if row is not None and row.result.config.id not in seen:
+                seen.add(row.result.config.id)
+                yield row
+    if not seen:
+        raise UsageError(f"{db} holds no timed results of this selection on a {choice.kind} device: kbench sweep first")
+
+
+def _planned(chosen: Chosen, configs: Sequence[Config], choice: Choice) -> Plan:
+    """Stored configurations, planned with the kernels as they are now."""
+    from kbench.intent.plan import Plan, plan_one
+
+    found = catalog(chosen.paths)
+    method = chosen.measured_by()
+    planned = []
+    for config in configs:
+        (kernel,) = found.pick([config.kernel])
+        unknown = [name for name in config.axes if name not in kernel.axes]
+        if unknown:
+            raise UsageError(f"kernel {kernel.name} no longer has an axis {unknown[0]!r}, which {config.id} needs")
+        planned.append(plan_one(kernel, config, method, choice.kind))
+    return Plan(tuple(planned), method)
+
+
+def words_of(chosen: Chosen, keys: Sequence[str], db: Path, device: str) -> list[str]:
+    """The same selection as words of a command line, narrowed to these keys where there are any."""
+    words: list[str] = []
+    for option, values in (("--kernel", chosen.kernels), ("--path", chosen.paths)):
+        words += [word for value in values for word in (option, str(value))]
+    words += ["--suite", chosen.suite] if chosen.suite else []
+    words += [word for name, values in chosen.axes.items() for word in ("--axis", f"{name}={values}")]
+    for option, listed in (("--cache", chosen.cache), ("--clock", chosen.clock)):
+        words += [option, ",".join(listed)] if listed else []
+    if "max_bytes" in chosen.method:
+        words += ["--max-bytes", str(chosen.method["max_bytes"])]
+    return [*keys, *words, "--device", device, "--db", str(db)]
+
+
+def tell_skipped(plan: Plan) -> None:
+    """What of a plan cannot run, and why; each reason once."""
+    reasons = {p.message: p.config.id for p in reversed(plan.configs) if p.status != "ok"}
+    for message, config in reasons.items():
+        console.say(f"kbench: {config}: {message}")
