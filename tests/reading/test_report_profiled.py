@@ -100,6 +100,7 @@ def test_a_profile_of_another_source_is_shown_as_such_alone(tmp_path: Path) -> N
     text = page[page.index('class="inside"') :]
     before, after = text.split("is of another version of this kernel", 1)
     assert "DRAM bytes read" not in before
+    assert f"kbench profile {row.key} --tool ncu" in after
     assert "What ncu said of that version" in after
     assert "<dt>DRAM bytes read</dt>" in after
     assert "traffic.png" not in page
@@ -164,6 +165,9 @@ def test_the_table_and_the_summary_lead_to_profiled_rows(browser: Browser, repor
         page.click(f"#table a[href='{target}']")
         assert page.run(f"document.querySelector('{target}').closest('details').open")
         assert page.run("document.querySelectorAll('.summary .why-link').length") > 0
+        page.click("#find")
+        page.type(f"copy.{naive().key}")  # what a profiler calls its range
+        assert page.run("document.getElementById('shown').textContent") == f"1 of {len(ROWS)}"
         assert page.errors() == []
 
 

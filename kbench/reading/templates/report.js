@@ -119,7 +119,10 @@
       body.append(...keyed.map((item) => item.row));
     }));
     const find = document.getElementById("find"), menus = [...document.querySelectorAll("[data-filter]")];
-    const text = rows.map((row) => `${row.dataset.config} ${row.textContent}`.toLowerCase());
+    // A row is found by its id, by its range's name in a profiler (KERNEL.KEY), and by all that it shows.
+    const keys = packed.columns.find((column) => column.title === "key");
+    const text = rows.map((row, index) =>
+      `${row.dataset.config} ${cell(packed.kernel, index)}.${cell(keys, index)} ${row.textContent}`.toLowerCase());
     const filter = () => {
       const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
