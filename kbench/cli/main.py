@@ -26,6 +26,7 @@ VERBS = (
     "verify",
     "sweep",
     "profile",
+    "diagnose",
     "show",
     "report",
     "export",
