@@ -95,6 +95,6 @@ KINDS: dict[str, Kind] = {
     "overlap_share": _share("of the time of copies in which a kernel ran too"),
     "kernel_overlap_share": _share("of the time of kernels in which a copy ran too"),
     "gap_s": Kind("s", "median gap between two pieces of work on one stream"),
-    "largest_gap_s": Kind("s", "largest gap between two pieces of work on one stream", "max"),
+    "largest_gap_s": Kind("s", "longest stretch of the timeline in which the GPU did nothing", "max"),
     "range_share": _share("of the traced time spent in this configuration's range"),
 }

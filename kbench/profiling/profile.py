@@ -10,8 +10,9 @@ from kbench.intent.config import Config
 from kbench.machine.device import DeviceInfo
 from kbench.machine.span import Span as Span
 
-Tool = Literal["ncu", "nsys", "cupti", "sanitizer"]
+Tool = Literal["ncu", "nsys", "cupti", "sanitizer", "host"]
 TOOLS: tuple[str, ...] = get_args(Tool)
+"""host: the host's clock, for timelines of the cpu device."""
 
 
 class Metric(msgspec.Struct, frozen=True):

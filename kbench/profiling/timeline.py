@@ -31,13 +31,15 @@ class Lane(msgspec.Struct, frozen=True):
 
 class Timeline(msgspec.Struct, frozen=True):
     """time_s: from the first start to the last end of work. busy_s: of that, with anything running. kernel_s, copy_s:
-    with a kernel running, with a copy running; both_s: with both. lanes: in the order of their names."""
+    with a kernel running, with a copy running; both_s: with both. largest_gap_s: the longest stretch in which
+    nothing ran on any stream. lanes: in the order of their names."""
 
     time_s: float
     busy_s: float
     kernel_s: float
     copy_s: float
     both_s: float
+    largest_gap_s: float
     lanes: tuple[Lane, ...]
 
     @property
@@ -64,19 +66,18 @@ class Timeline(msgspec.Struct, frozen=True):
         gaps = [gap for lane in self.lanes for gap in lane.gaps_s]
         return statistics.median(gaps) if gaps else None
 
-    @property
-    def largest_gap_s(self) -> float | None:
-        return max((gap for lane in self.lanes for gap in lane.gaps_s), default=None)
-
 
 def timeline(spans: Iterable[Span]) -> Timeline:
     """Of all work among the spans; a timeline of no work lasts no time."""
     work = sorted((span for span in spans if span.kind in WORK), key=lambda span: span.start_s)
     kernels, copies = (union(_interval(s) for s in work if s.kind == kind) for kind in ("kernel", "copy"))
+    busy = union(map(_interval, work))
     begin, end = min((s.start_s for s in work), default=0.0), max((s.end_s for s in work), default=0.0)
     return Timeline(
-        time_s=end - begin, busy_s=length(union(map(_interval, work))), kernel_s=length(kernels), copy_s=length(copies),
-        both_s=length(common(kernels, copies)), lanes=tuple(_lane(name, work) for name in lanes_of(work)),
+        time_s=end - begin, busy_s=length(busy), kernel_s=length(kernels), copy_s=length(copies),
+        both_s=length(common(kernels, copies)),
+        largest_gap_s=max((later[0] - earlier[1] for earlier, later in pairwise(busy)), default=0.0),
+        lanes=tuple(_lane(name, work) for name in lanes_of(work)),
     )  # fmt: skip
 
 
@@ -121,7 +122,8 @@ def metrics_of(found: Timeline) -> tuple[Metric, ...]:
     """As metrics of a profile; what does not exist (the overlap where nothing is copied) is left out."""
     values = {
         "duration_s": found.time_s or None, "busy_share": found.busy_share, "overlap_share": found.copies_hidden,
-        "kernel_overlap_share": found.kernels_hidden, "gap_s": found.gap_s, "largest_gap_s": found.largest_gap_s,
+        "kernel_overlap_share": found.kernels_hidden, "gap_s": found.gap_s,
+        "largest_gap_s": found.largest_gap_s if found.time_s else None,
     }  # fmt: skip
     return tuple(Metric(name, value) for name, value in values.items() if value is not None)
 

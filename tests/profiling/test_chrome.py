@@ -31,8 +31,8 @@ NUMBER = (int, float)
 
 
 def checked(trace: dict[str, Any]) -> None:
-    """What the format asks of a trace as a JSON object: known phases with their fields, ends of flows that match and lie
-    in an event, names for every thread, and events of a thread that nest."""
+    """What the format asks of a trace as a JSON object: known phases with their fields, ends of flows that match and
+    lie in an event, names for every thread, and events of a thread that nest."""
     assert trace["displayTimeUnit"] in ("ms", "ns")
     rows: dict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)
     flows: dict[int, list[str]] = defaultdict(list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -44,7 +45,7 @@ def test_a_union_covers_what_its_intervals_cover_and_is_disjoint(given: list[tup
     found = union(given)
     assert ticks(found) == ticks(given)
     assert length(found) == len(ticks(given))
-    assert all(a[1] < b[0] for a, b in zip(found, found[1:], strict=False)), "in order, and those that touch are one"
+    assert all(a[1] < b[0] for a, b in pairwise(found)), "in order, and those that touch are one"
     assert union(found) == found
 
 
@@ -69,6 +70,9 @@ def test_a_timeline_counts_what_counting_nanoseconds_gives(given: list[Span]) ->
     assert found.copy_s / NS == pytest.approx(len(copies))
     assert found.both_s / NS == pytest.approx(len(kernels & copies))
     assert found.idle_s / NS == pytest.approx(time / NS - len(whole), abs=1e-6)
+    first, last = min(whole, default=0), max(whole, default=0)
+    idle = "".join("." if tick in whole else "_" for tick in range(first, last)).split(".")
+    assert found.largest_gap_s / NS == pytest.approx(max(map(len, idle)), abs=1e-6)
     if copies:
         assert found.copies_hidden == pytest.approx(len(kernels & copies) / len(copies))
     else:
@@ -107,6 +111,7 @@ def test_one_stream_hides_nothing() -> None:
     assert found.idle_s == pytest.approx(6e-6)
     assert found.gap_s == pytest.approx(2e-6), "of 2, 0 and 4"
     assert found.largest_gap_s == pytest.approx(4e-6)
+    assert [lane.gaps_s for lane in found.lanes] == [pytest.approx((2e-6, 0, 4e-6))]
     assert overlap_words(found) == "copies and kernels overlapped: 0 %"
 
 
@@ -117,6 +122,7 @@ def test_two_streams_hide_what_runs_side_by_side_and_calls_are_no_work() -> None
     assert found.kernels_hidden == pytest.approx(16 / 20)
     assert found.busy_share == 1
     assert found.gap_s is None, "one piece a stream"
+    assert found.largest_gap_s == 0
     assert overlap_words(found) == "copies and kernels overlapped: 80 %"
 
 
@@ -129,7 +135,7 @@ def test_metrics_are_of_known_kinds_and_leave_out_what_there_is_none_of() -> Non
     assert found["busy_share"] == pytest.approx(34 / 40)
     assert statistics.median([2e-6, 0, 4e-6]) == pytest.approx(found["gap_s"])
     only_kernel = {metric.name for metric in metrics_of(timeline([span("kernel", 0, 0, 5)]))}
-    assert only_kernel == {"duration_s", "busy_share", "kernel_overlap_share"}
+    assert only_kernel == {"duration_s", "busy_share", "kernel_overlap_share", "largest_gap_s"}
     assert metrics_of(timeline([])) == ()
     assert overlap_words(timeline([])) == "nothing copied"
     assert overlap_words(timeline([span("copy", 0, 0, 5)])) == "no kernels beside copies"

@@ -145,7 +145,9 @@ class CudaBound:
         with faults(self._words):
             self._memory.regain()
             streams = {step.stream: stream.ptr for step, stream in zip(self._op.steps, self._streams, strict=True)}
-            return recorded(Recorder(cupti), self._program.submit, self._device.synchronize, self._op.steps, streams)
+            names = {b.symbol: b.entry for b in self._binaries if b is not None and b.symbol}
+            submit, wait = self._program.submit, self._device.synchronize
+            return recorded(Recorder(cupti), submit, wait, self._op.steps, streams, names)
 
     def clock(self, asked: str, cache: str = "cold") -> tuple[str, str]:
         found = self._program

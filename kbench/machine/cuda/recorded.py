@@ -172,10 +172,10 @@ def spans_of(records: Sequence[Raw], streams: Mapping[int, int]) -> tuple[Span, 
 
 def recorded(
     recorder: Recorder, submit: Callable[[], None], wait: Callable[[], None], steps: Sequence[Step],
-    streams: Mapping[int, int],
+    streams: Mapping[int, int], names: Mapping[str, str],
 ) -> Trace:  # fmt: skip
     """Of a few runs on an idle GPU, the one whose work took the median time. streams: the CUDA stream of each of the
-    Op's stream numbers. Raises ClockError."""
+    Op's stream numbers; names: what to call kernels, by their symbols. Raises ClockError."""
     numbers = {recorder.stream_id(pointer): number for number, pointer in streams.items()}
     least = sum(isinstance(s, Launch) or (isinstance(s, Copy) and s.dst.nbytes > 0) for s in steps)
     with recorder():
@@ -184,7 +184,8 @@ def recorded(
         runs = [recorder.run(submit, wait, least) for _ in range(RUNS)]
     median = sorted(runs, key=_duration)[RUNS // 2]
     note = f"the median of {RUNS} runs, each on an idle GPU"
-    return Trace("cupti", spans_of(median, numbers), _version(), note)
+    named = [record._replace(name=names.get(record.name, record.name)) for record in median]
+    return Trace("cupti", spans_of(named, numbers), _version(), note)
 
 
 def _version() -> str:

@@ -82,7 +82,7 @@ def a_run(at: int, seconds: int = 1000) -> list[Any]:
         record(KINDS.SYNCHRONIZATION, at + 85, at + 85, 9, type=2, stream_id=17),
         record(KINDS.NAME, 0, 0, 0),
         record(KINDS.MEMCPY, at + 300, at + 900, 2, stream_id=17, bytes=4096, copy_kind=2, src_kind=3, dst_kind=2),
-        record(KINDS.CONCURRENT_KERNEL, at + 200, at + 200 + seconds, 1, stream_id=13, name="fma"),
+        record(KINDS.CONCURRENT_KERNEL, at + 200, at + 200 + seconds, 1, stream_id=13, name="_Z3fma"),
     ]
 
 
@@ -97,7 +97,7 @@ def test_a_run_becomes_spans_on_the_ops_streams_and_on_the_host() -> None:
         cupti.waited = 0
         cupti.made = a_run(10**9 * next(clock))
 
-    found = recorded(Recorder(cupti), submit, lambda: None, STEPS, {0: 0xA, 4: 0xB})  # type: ignore[arg-type]
+    found = recorded(Recorder(cupti), submit, lambda: None, STEPS, {0: 0xA, 4: 0xB}, {"_Z3fma": "fma<4>"})  # type: ignore[arg-type]
     assert found.clock == "cupti"
     seen = [(s.kind, s.name, s.lane, round(s.start_s * 1e9), round(s.end_s * 1e9), s.correlation) for s in found.spans]
     assert seen == [
@@ -106,7 +106,7 @@ def test_a_run_becomes_spans_on_the_ops_streams_and_on_the_host() -> None:
         ("call", "cudaMemcpyAsync", "host", 60, 80, 2),
         ("call", "cudaStreamSynchronize", "host", 90, 2000, 3),
         ("wait", "waits for a stream", "host", 100, 1990, 3),
-        ("kernel", "fma", "stream 0", 200, 1200, 1),
+        ("kernel", "fma<4>", "stream 0", 200, 1200, 1),
         ("copy", "copy d2h", "stream 4", 300, 900, 2),
     ]  # fmt: skip
     copy = found.spans[-1]
@@ -123,7 +123,7 @@ def test_of_several_runs_the_median_is_kept_and_the_first_is_none_of_them() -> N
     def submit() -> None:
         cupti.made = a_run(10**9, next(lengths))
 
-    found = recorded(Recorder(cupti), submit, lambda: None, STEPS, {0: 0xA})  # type: ignore[arg-type]
+    found = recorded(Recorder(cupti), submit, lambda: None, STEPS, {0: 0xA}, {})  # type: ignore[arg-type]
     kernel = next(s for s in found.spans if s.kind == "kernel")
     assert kernel.end_s - kernel.start_s == pytest.approx(2000e-9)
     assert next(s for s in found.spans if s.kind == "copy").lane == "stream #17", "a stream that is none of the Op's"
@@ -143,7 +143,7 @@ def test_a_timeline_that_is_not_complete_is_none(what: str, monkeypatch: pytest.
             cupti.made = cupti.made if what == "dropped" else cupti.made[:-1]
 
     with pytest.raises(ClockError, match="dropped 7" if what == "dropped" else "1 records of 2"):
-        recorded(Recorder(cupti), submit, lambda: None, STEPS, {0: 0xA, 1: 0xB})  # type: ignore[arg-type]
+        recorded(Recorder(cupti), submit, lambda: None, STEPS, {0: 0xA, 1: 0xB}, {})  # type: ignore[arg-type]
     assert not cupti.enabled, "switched off after an error too"
     assert cupti.diverted is None
 
