@@ -141,11 +141,11 @@ def filters(tool: str, told: list[Promised]) -> list[str]:
     one = told[0].range
     ncu = [
         'ncu --nvtx --nvtx-include "kbench@samples/" --target-processes all … looks at these launches alone',
-        f'ncu --nvtx --nvtx-include "kbench@{one}/samples" … at those of one range; the option may be repeated',
+        f'ncu --nvtx --nvtx-include "kbench@{one}/samples" … looks at those of one range; the option may be repeated',
     ]
     nsys = [
-        f"nsys profile --capture-range=nvtx --nvtx-capture={one}@kbench … records one range alone",
-        f"nsys stats --filter-nvtx={one}@kbench REPORT … reports on one range alone",
+        f"nsys profile --capture-range=nvtx --nvtx-capture={one}@kbench --capture-range-end=stop … records one range",
+        f"nsys stats --filter-nvtx={one}@kbench REPORT … reports on one range",
     ]
     sanitizer = ["compute-sanitizer knows no ranges: checks and warm-ups of each configuration are in its report too"]
     return {"ncu": ncu, "nsys": nsys, "sanitizer": sanitizer}.get(tool, [*ncu, *nsys])

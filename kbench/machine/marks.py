@@ -63,13 +63,10 @@ def _domain() -> Any:
     not, which then lacks them. So the domain is made without asking; a tool that wants none drops them itself."""
     import nvtx
 
-    domain = nvtx.get_domain(DOMAIN)
     try:
         from nvtx._lib.lib import Domain, DomainHandle
     except ImportError:  # a later version with another inside: it decides by itself
-        return domain
-    if isinstance(domain, Domain):
-        return domain
+        return nvtx.get_domain(DOMAIN)
     made = object.__new__(Domain)
     made.handle = DomainHandle(DOMAIN)
     made.__init__(DOMAIN)
