@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kbench.experiment.result import Roof
 from kbench.profiling.profile import Finding
 from kbench.reading import counted, units
 from kbench.reading.charts.drawing import Chart
+from kbench.reading.charts.style import applied
+from kbench.reading.charts.timeline import timeline_chart
 from kbench.reading.diagnosis.diagnose import diagnose
-from kbench.reading.diagnosis.diagnosis import Diagnosis, Evidence, Gain
+from kbench.reading.diagnosis.diagnosis import Diagnosis
 from kbench.reading.problem import Problem
 from kbench.reading.profiled import Found, Profiled, Profiles
 from kbench.record.store import Stored, StoredProfile
@@ -27,12 +29,15 @@ class Told:
     share: float | None
 
 
+MOST_TIMELINES = 12  # drawn for one kernel: each is a picture of its own
+
 Groups = tuple[tuple[str, tuple[Told, ...]], ...]
 
 
 @dataclass(frozen=True)
 class ProfilePart:
-    """A row that opens. timed: (tool, its time of one run, how far it is from kbench's own)."""
+    """A row that opens. timed: (tool, its time of one run, how far it is from kbench's own). traced: it has a timeline,
+    drawn or not."""
 
     anchor: str
     problem: Problem
@@ -52,6 +57,10 @@ class ProfilePart:
             if seconds is not None:
                 apart = f"{(seconds / own - 1) * 100:+.1f} %" if own else ""
                 yield kept.profile.tool, units.duration(seconds), apart
+
+    @property
+    def traced(self) -> bool:
+        return any(kept.profile.spans for kept in self.found.fresh)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -77,7 +86,18 @@ def profile_parts(
     """The profiled rows of a kernel on one device, in the order of its problems and of their rows. prefix: begins
     anchors and the names of charts."""
     joined = ((problem, profiles.of(row)) for problem in group for row in problem.rows)
-    return tuple(_part(problem, found, roofs, prefix) for problem, found in joined if found)
+    parts = [_part(problem, found, roofs, prefix) for problem, found in joined if found]
+    drawn = {part.anchor: _timeline(part) for part in [part for part in parts if part.traced][:MOST_TIMELINES]}
+    return tuple(replace(part, charts=drawn.get(part.anchor, ())) for part in parts)
+
+
+def _timeline(part: ProfilePart) -> tuple[Chart, ...]:
+    """The timeline of a row, of the tool that traces in the process itself where there are two."""
+    traces = [kept.profile for kept in part.found.fresh if kept.profile.spans]
+    chosen = min(traces, key=lambda profile: profile.tool != "cupti")
+    with applied():
+        chart = timeline_chart(chosen, f"{part.anchor}-timeline", part.problem.choice(part.row.result.config))
+    return (chart,) if chart else ()
 
 
 def anchors(parts: Sequence[ProfilePart]) -> Mapping[int, str]:
@@ -116,20 +136,6 @@ def stale_groups(kept: StoredProfile) -> Groups:
 def _told(name: str, found: Found) -> Told:
     share = found.value if counted.is_share(name) else None
     return Told(counted.words(name), counted.shown(name, found.value), counted.meaning(name), found.said_by, share)
-
-
-def evidence(one: Evidence) -> str:
-    """ "DRAM throughput 91.2 % (at least 85.0 %): of what DRAM can do"."""
-    bound = {">=": "at least", "<=": "at most"}.get(one.relation)
-    limit = f" ({bound} {counted.valued(one.threshold, one.unit)})" if bound and one.threshold is not None else ""
-    said = f": {one.meaning}" if one.meaning else ""
-    return f"{counted.words(one.name)} {counted.valued(one.value, one.unit)}{limit}{said}"
-
-
-def gain(found: Gain) -> str:
-    """ "1.20x to 1.85x"."""
-    low, high = units.factor(max(found.low, 1.0)), units.factor(found.high)
-    return f"may become {high} as fast" if low == high else f"may become {low} to {high} as fast"
 
 
 def names(metrics: Sequence[str]) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from profiled import cupti, ncu, one, sanitizer
 from synthetic import GPU
+from synthetic_profiles import cupti, ncu, one, sanitizer
 
 from kbench.cli.main import cli
 from kbench.errors import UsageError

@@ -9,8 +9,8 @@ import json
 import msgspec
 import pytest
 import synthetic
-from profiled import cupti, kept, metrics, ncu, one, sanitizer
 from synthetic import CPU
+from synthetic_profiles import cupti, kept, metrics, ncu, one, sanitizer
 
 from kbench.errors import UsageError
 from kbench.profiling.metrics import KINDS

@@ -13,11 +13,14 @@ import pytest
 import synthetic
 from browser import Browser, chromium
 from matplotlib.image import imread
-from profiled import kept, ncu, of, one
 from synthetic import CPU, GPU, NOTES, stored
+from synthetic_profiles import cupti, kept, ncu, of, one
 
 from kbench.profiling.metrics import KINDS
 from kbench.reading import counted
+from kbench.reading.diagnosis import words
+from kbench.reading.diagnosis.diagnose import diagnose
+from kbench.reading.profile_parts import MOST_TIMELINES
 from kbench.reading.profiled import Profiles
 from kbench.reading.report import write_report
 from kbench.record.store import Stored
@@ -92,6 +95,32 @@ def test_findings_failures_and_files_are_told(page: str) -> None:
     assert "profiles/copy.ncu-rep" in text
     assert "ERR_NVGPUCTRPERM" in page
     assert "4 launches in 4 runs" in text
+
+
+def test_the_diagnosis_is_told_with_its_numbers(page: str) -> None:
+    row, text = naive(), opened(page, naive())
+    own = [kept.profile for kept in reversed(Profiles(of(ROWS)).of(row).fresh)]
+    found = diagnose(row.result, own, synthetic.roofs())
+    assert found.causes
+    assert found.headline in unescape(page)
+    for cause in found.causes:
+        assert cause.title in unescape(text)
+        assert cause.next in unescape(text)
+        assert all(words.evidence(one) in unescape(text) for one in cause.evidence)
+
+
+def test_the_timeline_is_drawn_where_one_was_traced(report: Path, page: str) -> None:
+    assert "stream 13" in opened(page, naive())
+    assert page.count("-timeline.png") == 1
+    picture = imread(report.parent / f"model-gpu-1-profile-{naive().key}-timeline.png")
+    assert picture.shape[1] == 748
+
+
+def test_of_many_timelines_some_are_drawn_and_the_others_named(tmp_path: Path) -> None:
+    rows = [row for row in ROWS if row.result.config.kernel == "copy" and row.result.status == "ok"][:15]
+    page = write_report(rows, tmp_path, profiles=kept([cupti(row.result) for row in rows])).read_text("utf-8")
+    assert len(list(tmp_path.glob("*-timeline.png"))) == MOST_TIMELINES
+    assert page.count("kbench timeline ") == len(rows) - MOST_TIMELINES
 
 
 def test_a_profile_of_another_source_is_shown_as_such_alone(tmp_path: Path) -> None:

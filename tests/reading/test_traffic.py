@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import synthetic
 from matplotlib.image import imread
-from profiled import kept, ncu, of, one
 from synthetic import GPU, NOTES
+from synthetic_profiles import kept, ncu, of, one
 
 from kbench.profiling.profile import Metric
 from kbench.reading.charts.drawing import Chart
