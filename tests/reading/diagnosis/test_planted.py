@@ -221,13 +221,13 @@ def test_scattered_reads_are_told_as_declared() -> None:
 def test_the_same_registers_and_what_would_lift_them() -> None:
     cause = fired(registers())["occupancy-registers"]
     assert cause.title == "occupancy-limited by registers"
-    assert "at most 128 registers a thread would allow 2 blocks a multiprocessor (25.0 %)" in cause.next
+    assert "at most 128 registers a thread would allow 2 blocks (25.0 %)" in cause.next
 
 
 def test_two_resources_that_bind_alike_are_one_finding() -> None:
     causes = fired(slow(0.3, registers=128, shared=1024, dynamic=100 * 1024))
     (cause,) = [c for name, c in causes.items() if name.startswith("occupancy")]
-    assert cause.title == "occupancy-limited by registers and shared memory"
+    assert cause.title == "occupancy-limited by registers, shared memory"
 
 
 def test_a_grid_that_fills_half_a_wave_and_one_with_a_tail() -> None:

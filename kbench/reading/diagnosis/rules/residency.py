@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kbench.machine.lift import Lift
-from kbench.reading import units
+from kbench.reading import occupancy
 from kbench.reading.diagnosis.diagnosis import Cause
 from kbench.reading.diagnosis.facts import Facts
 from kbench.reading.diagnosis.rule import Rule, cause
@@ -20,18 +19,6 @@ BY = {
 """The three rules, and the limiters of kbench.machine.occupancy that each is about."""
 
 
-def words(lift: Lift) -> str:
-    """ "at most 40 registers a thread would allow 6 blocks a multiprocessor (75 %)"."""
-    then = f"{lift.blocks} block{'s' * (lift.blocks != 1)} a multiprocessor ({units.percent(lift.share)} %)"
-    if lift.names == ("threads",):
-        return f"blocks of {lift.change.threads} threads would allow {then}"
-    parts = {
-        "registers": f"{lift.change.registers} registers a thread",
-        "shared memory": f"{units.size(lift.change.shared_bytes)} of shared memory a block",
-    }
-    return f"at most {' and '.join(parts[name] for name in lift.names)} would allow {then}"
-
-
 def _chief(limiters: tuple[str, ...]) -> str:
     """Which of the three rules speaks, where several resources bind at once."""
     return next((by for by, names in BY.items() if set(names) & set(limiters)), "")
@@ -43,11 +30,11 @@ def _judge(by: str) -> Callable[[Facts], Cause | None]:
         if found is None or fit is None or _chief(fit.limiters) != by or not facts.lifts or not fit.share:
             return None
         high = max(lift.share for lift in facts.lifts) / fit.share
-        cures = [words(lift) for lift in facts.lifts]
+        cures = [occupancy.lift(lift) for lift in facts.lifts]
         if by == "registers":
             cures.append("--axis max_registers=N or __launch_bounds__ caps them, which may spill")
         return cause(
-            f"occupancy-{by.replace(' ', '-')}", f"occupancy-limited by {' and '.join(_named(fit.limiters))}",
+            f"occupancy-{by.replace(' ', '-')}", f"occupancy-limited by {occupancy.limiters(fit.limiters)}",
             (found, *facts.told("achieved_occupancy", "registers_per_thread", "block_threads",
                                 "blocks_per_multiprocessor", "stall_long_scoreboard")),
             high, "as many times more warps to hide latencies behind, if hiding them is what is missing",
@@ -55,10 +42,6 @@ def _judge(by: str) -> Callable[[Facts], Cause | None]:
         )  # fmt: skip
 
     return judge
-
-
-def _named(limiters: tuple[str, ...]) -> list[str]:
-    return list(dict.fromkeys("block size" if name in ("warps", "blocks") else name for name in limiters))
 
 
 def _concerned(by: str) -> Callable[[Facts], bool]:
