@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ from kbench.cli import console
 from kbench.cli.console import Column
 
 if TYPE_CHECKING:
-    from kbench.profiling.profile import Profile
+    from kbench.profiling.profile import Finding, Profile
+    from kbench.reading.profiled import Profiled
 
 _GROUPS = (
     ("duration_s", "time", "duration"),
@@ -39,11 +41,42 @@ def show(profiles: Sequence[tuple[str, Profile]], as_json: bool) -> None:
     if not profiles:
         return
     console.table(_columns(), [_row(key, profile) for key, profile in profiles])
-    found = [(key, f) for key, profile in profiles for f in profile.findings]
-    if found:
-        columns = tuple(Column(name) for name in ("key", "check", "kind", "file", "line", "kernel", "count", "message"))
-        rows = [(k, f.check, f.kind, f.file or None, f.line or None, f.kernel, f.count, f.message) for k, f in found]
-        console.table(columns, rows)
+    _findings([(key, finding) for key, profile in profiles for finding in profile.findings])
+
+
+def show_said(rows: Sequence[Profiled]) -> None:
+    """Everything that profilers said of some rows: a line a metric, in a pipe in SI units, then one a finding."""
+    from kbench.profiling.metrics import KINDS
+    from kbench.reading import counted
+
+    kept = [(one, "stale" if one in joined.stale else "") for joined in rows for one in (*joined.fresh, *joined.stale)]
+    if not kept:
+        return
+    terminal = sys.stdout.isatty()
+    lines: list[tuple[Any, ...]] = []
+    for one, note in kept:
+        profile = one.profile
+        head = (one.key, profile.tool, profile.version)
+        for metric in profile.metrics:
+            name, value = metric.name, metric.value
+            unit = KINDS[name].unit if name in KINDS else None
+            words = (counted.shown(name, value), None) if terminal else (value, unit)
+            lines.append((*head, name, *words, counted.meaning(name) or None, note or None))
+        if not profile.metrics:
+            lines.append((*head, None, None, None, profile.message or None, note or profile.status))
+    if not terminal:
+        console.out()
+    names = ("key", "tool", "version", "metric", "value", "unit", "meaning", "note")
+    console.table([Column(name, number=name == "value") for name in names], lines)
+    _findings([(one.key, finding) for one, _ in kept for finding in one.profile.findings])
+
+
+def _findings(found: Sequence[tuple[str, Finding]]) -> None:
+    if not found:
+        return
+    columns = [Column(name) for name in ("key", "check", "kind", "file", "line", "kernel", "count", "message")]
+    rows = [(k, f.check, f.kind, f.file or None, f.line or None, f.kernel, f.count, f.message) for k, f in found]
+    console.table(columns, rows)
 
 
 def _columns() -> tuple[Column, ...]:

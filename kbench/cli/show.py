@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@click.argument("configs", nargs=-1, metavar="[CONFIG|KEY]…")
+@click.argument("configs", nargs=-1, metavar="[CONFIG|KEY|KERNEL.KEY]…")
 @reads
 @columns_option
 @json_option
@@ -28,6 +28,8 @@ def command(
 ) -> None:
     """The newest result of each configuration on each device: all, or those named by id or key, or those filtered.
 
+    KERNEL.KEY is the name that profilers are shown. Results that are named come with what profilers said of them.
+
     \b
     Example:
       kbench show --kernel copy --dtype float16
@@ -35,17 +37,29 @@ def command(
       kbench show --columns items_per_s,compile_s,memory_bytes
       kbench show --kernel copy --columns dram_bytes_read,l2_hit_rate,achieved_occupancy
     """
+    named = bool(click.get_current_context().params.get("configs"))
+    profiles = profiles_in(db) if columns or named else None
     if as_json:
-        console.json([described(row) for row in rows])
-    else:
-        print_tables(rows, notes, columns, profiles_in(db) if columns else None)
+        console.json([described(row, profiles if named else None) for row in rows])
+        return
+    print_tables(rows, notes, columns, profiles if columns else None)
+    if named and profiles is not None:
+        from kbench.cli.profiled import show_said
+
+        show_said([profiles.of(row) for row in rows])
 
 
-def described(row: Stored) -> dict[str, Any]:
-    """A row for --json: the flat values of an export, and the whole result under `result`."""
+def described(row: Stored, profiles: Profiles | None = None) -> dict[str, Any]:
+    """A row for --json: the flat values of an export, the whole result under `result`, its profiles if asked for."""
     from kbench.reading.export import flat
 
-    return {**flat(row), "result": row.result}
+    found = {**flat(row), "result": row.result}
+    if profiles is not None:
+        joined = profiles.of(row)
+        found["profiles"] = [
+            {"stale": kept in joined.stale, "profile": kept.profile} for kept in (*joined.fresh, *joined.stale)
+        ]
+    return found
 
 
 def print_tables(

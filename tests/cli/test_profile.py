@@ -1,0 +1,232 @@
+"""kbench profile, with and without a profiler around it, and every way in which one can fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import commandline
+import pytest
+from conftest import Kbench
+from fake_nsys import HOWS
+
+from kbench.errors import ProfilerError
+from kbench.profiling import find
+from kbench.record.store import Store, StoredProfile
+
+COPY = ("--kernel", "copy", "--axis", "nbytes=64KiB", "--dtype", "float32", "--block-size", "128", "--device", "cpu")
+TWO = (*COPY, "--variant", "naive,uint4")
+FAKE = Path(commandline.__file__).with_name("fake_nsys.py")
+
+
+def fake(folder: Path, how: str) -> str:
+    """An nsys that behaves so, for KBENCH_NSYS."""
+    assert how in HOWS
+    path = folder / "bin" / "nsys"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\nexec {sys.executable} {FAKE} '{how}' \"$@\"\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def kept(folder: Path) -> list[StoredProfile]:
+    with Store.open(folder / "kbench.db", readonly=True) as store:
+        return store.profiles()
+
+
+# ---------------------------------------------------------------- under a profiler
+def test_under_a_profiler_it_launches_and_tells_what_and_how_to_see_nothing_else(
+    kbench: Kbench, tmp_path: Path
+) -> None:
+    done = kbench("profile", *TWO, "--launches", 2, "--promise", "p.jsonl", NSYS_PROFILING_SESSION_ID="7")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "under Nsight Systems (NSYS_PROFILING_SESSION_ID is set)" in done.stderr
+    promised = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert [(p["ok"], p["runs"], p["launches"]) for p in promised] == [(True, 2, 2)] * 2
+    for one in promised:
+        assert one["range"] == f"copy.{one['key']}"
+        assert f"{one['range']}\t2 runs, 2 kernels of its own\tcopy[" in done.stderr
+    assert f"--nvtx-capture={promised[0]['range']}@kbench" in done.stderr
+    assert not (tmp_path / "kbench.db").exists(), "what is only launched is no result"
+
+
+def test_the_filter_for_ncu(kbench: Kbench) -> None:
+    done = kbench("profile", *TWO, KBENCH_PROFILER="ncu")
+    assert '--nvtx --nvtx-include "kbench@samples/"' in done.stderr
+    key = done.stderr.partition("copy.")[2][:8]
+    assert f'--nvtx-include "kbench@copy.{key}/samples"' in done.stderr
+
+
+def test_a_failing_configuration_is_told_and_the_others_are_launched(kbench: Kbench) -> None:
+    done = kbench("profile", "--path", commandline.FAULTS, "--device", "cpu", "--timeout", 5, KBENCH_PROFILER="nsys")
+    assert done.returncode == 3, done.stderr
+    assert "incorrect: " in done.stderr
+    assert "3 runs, 3 kernels of its own\tgood[" in done.stderr
+
+
+# ---------------------------------------------------------------- starting one
+def test_it_starts_the_tool_around_the_same_command_and_keeps_what_it_says(kbench: Kbench, tmp_path: Path) -> None:
+    done = kbench("profile", *TWO, "--tool", "nsys", KBENCH_NSYS=fake(tmp_path, "well"))
+    assert done.returncode == 0, done.stderr
+    header, *rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [dict(zip(header, row, strict=True))["status"] for row in rows] == ["ok", "ok"]
+    command = next(line for line in done.stderr.splitlines() if "--export=sqlite" in line)
+    assert "bin/nsys profile --trace=cuda,nvtx" in command
+    assert "-m kbench profile --kernel copy --axis nbytes=64KiB" in command
+    profiles = kept(tmp_path)
+    assert [p.profile.tool for p in profiles] == ["nsys"] * 2
+    assert [p.profile.version for p in profiles] == ["2025.5.1"] * 2
+    assert [row[0] for row in rows] == [p.key for p in profiles]
+    raw = profiles[0].profile.raw
+    assert raw.startswith("kbench-profiles/nsys-")
+    assert (tmp_path / raw).read_text() == "what the GUI opens"
+    again = kbench("profile", *TWO, "--json", KBENCH_NSYS=fake(tmp_path, "well"))
+    found = json.loads(again.stdout)
+    assert [one["profile"]["metrics"][0]["name"] for one in found] == ["range_share"] * 2
+    assert len({p.profile.raw for p in [*profiles, *kept(tmp_path)]}) == 2, "each run has a folder of its own"
+
+
+def test_stored_results_by_key_range_name_and_pick(kbench: Kbench, tmp_path: Path) -> None:
+    nsys = fake(tmp_path, "well")
+    assert kbench("sweep", *TWO, "--samples", 3).returncode == 0
+    rows = json.loads(kbench("show", "--json").stdout)
+    keys = {row["result"]["config"]["axes"]["variant"]: row["key"] for row in rows}
+    for words, expected in (
+        ((keys["uint4"],), {keys["uint4"]}),
+        ((f"copy.{keys['naive']}",), {keys["naive"]}),
+        (("--pick", "naive"), {keys["naive"]}),
+        (("--pick", "best,worst,naive"), set(keys.values())),
+        (("--kernel", "copy", "--axis", "nbytes=64KiB", "--pick", "naive"), {keys["naive"]}),
+        ((*TWO[:-2], keys["uint4"][:6]), {keys["uint4"]}),
+    ):
+        done = kbench("profile", *words, "--device", "cpu", "--json", KBENCH_NSYS=nsys)
+        assert done.returncode == 0, done.stderr
+        assert {one["key"] for one in json.loads(done.stdout)} == expected, words
+    shown = kbench("show", f"copy.{keys['naive']}")
+    assert shown.returncode == 0
+    assert "range_share" in shown.stdout
+    assert keys["uint4"] not in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "nothing is selected"),
+        (("ffffffff",), "no result in kbench.db has the key or id ffffffff"),
+        (("--pick", "fastest"), "unknown --pick 'fastest'"),
+        (("--kernel", "copy", "--axis", "nbytes=4KiB", "--pick", "best"), "holds no timed results of this selection"),
+        ((*COPY, "ffffffff"), "no configuration of this selection is ffffffff"),
+        ((*COPY, "--tool", "ncu"), "ncu looks at a GPU"),
+        ((*COPY, "--tool", "sanitizer"), "kbench verify --races"),
+        ((*COPY, "--promise", "x"), "--promise is for a command under a profiler"),
+        (("--kernel", "copy", "--axis", "nbytes=1GiB", "--device", "cpu"), "nothing to profile"),
+    ],
+)
+def test_what_selects_nothing_is_a_usage_error(
+    kbench: Kbench, tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    Store.open(tmp_path / "kbench.db").close()
+    device = () if "--device" in words else ("--device", "cpu")
+    done = kbench("profile", *words, *device, KBENCH_NSYS=fake(tmp_path, "well"))
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+
+
+# ---------------------------------------------------------------- failures
+def test_without_the_tool(kbench: Kbench, tmp_path: Path) -> None:
+    done = kbench("profile", *TWO, "--tool", "nsys", KBENCH_NSYS=str(tmp_path / "absent"))
+    assert done.returncode == 5
+    assert "KBENCH_NSYS names" in done.stderr
+    assert "install Nsight Systems" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("dies", "there is no 00.sqlite"),
+        ("garbage", "00.sqlite cannot be read"),
+        ("no tables", "no table NVTX_EVENTS"),
+        ("half", "saw nothing in the range copy."),
+    ],
+)
+def test_a_report_that_says_nothing_is_a_failed_profile_and_earlier_ones_are_kept(
+    kbench: Kbench, tmp_path: Path, how: str, message: str
+) -> None:
+    assert kbench("profile", *COPY, "--variant", "uint2", KBENCH_NSYS=fake(tmp_path, "well")).returncode == 0
+    done = kbench("profile", *TWO, KBENCH_NSYS=fake(tmp_path, how))
+    assert done.returncode == 3, done.stderr
+    profiles = {str(p.profile.config.axes["variant"]): p.profile for p in kept(tmp_path)}
+    assert profiles["uint2"].status == "ok"
+    assert message in profiles["uint4"].message
+    assert (profiles["uint4"].status, profiles["uint4"].metrics) == ("failed", ())
+    assert profiles["naive"].status == ("ok" if how == "half" else "failed")
+    assert message in done.stdout
+
+
+def test_a_tool_that_launches_nothing_is_quoted(kbench: Kbench, tmp_path: Path) -> None:
+    done = kbench("profile", *TWO, KBENCH_NSYS=fake(tmp_path, "refuses"))
+    assert done.returncode == 1
+    assert "nsys ended with exit code 1 before anything was launched" in done.stderr
+    assert "unrecognised option '--cpuctxsw'" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_lets_the_tool_write_and_keeps_that(tmp_path: Path, number: signal.Signals) -> None:
+    child = subprocess.Popen(
+        commandline.command("profile", *TWO), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=commandline.environment(KBENCH_NSYS=fake(tmp_path, "stays")),
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while time.monotonic() < end and sum(len(p.read_bytes().splitlines()) for p in tmp_path.rglob("*.jsonl")) < 2:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.kill(child.pid, number)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 130, said
+    assert "interrupted" in said
+    assert [p.profile.status for p in kept(tmp_path)] == ["ok", "ok"]
+
+
+# ---------------------------------------------------------------- for real
+def real_nsys() -> str:
+    try:
+        return find.tool("nsys").path
+    except ProfilerError as error:
+        pytest.skip(f"Nsight Systems is needed: {error}")
+
+
+def test_nsys_sees_exactly_the_promised_ranges(kbench: Kbench, tmp_path: Path) -> None:
+    done = kbench("profile", *TWO, "--launches", 2, "--json", KBENCH_NSYS=real_nsys())
+    assert done.returncode == 0, done.stderr
+    for one in json.loads(done.stdout):
+        profile = one["profile"]
+        assert (profile["status"], profile["runs"]) == ("ok", 2)
+        assert [s["name"] for s in profile["spans"]] == [f"copy.{one['key']}", "build", "check", "warm-up", "samples"]
+        assert 0 < profile["metrics"][0]["value"] < 1
+    (raw,) = {p.profile.raw for p in kept(tmp_path)}
+    assert (tmp_path / raw).stat().st_size > 10_000
+
+
+def test_a_user_may_start_nsys_and_let_it_record_one_range_alone(kbench: Kbench, tmp_path: Path) -> None:
+    """With the very options that kbench prints."""
+    nsys = real_nsys()
+    plain = [nsys, "profile", "--trace=cuda,nvtx", "--sample=none", "--cpuctxsw=none", "--export=sqlite"]
+    said = kbench("profile", *TWO, KBENCH_PROFILER="nsys").stderr
+    options = next(line for line in said.splitlines() if "--nvtx-capture" in line).split()[2:5]
+    words = [*plain, *options, "--output=one", *commandline.command("profile", *TWO)]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=commandline.environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (tmp_path / "one.sqlite").is_file(), done.stdout + done.stderr
+    from kbench.profiling.nsys_tables import load
+
+    first = options[1].removeprefix("--nvtx-capture=").removesuffix("@kbench")
+    assert [r.name for r in sorted(load(tmp_path / "one.sqlite", "kbench").ranges, key=lambda r: r.start)] == [
+        first, "build", "check", "warm-up", "samples",
+    ]  # fmt: skip
