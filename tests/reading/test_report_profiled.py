@@ -109,6 +109,11 @@ def test_the_diagnosis_is_told_with_its_numbers(page: str) -> None:
         assert all(words.evidence(one) in unescape(text) for one in cause.evidence)
 
 
+def test_what_is_derived_from_counters_is_said_by_the_tool_that_counted(page: str) -> None:
+    """Though another tool told something of the row, too."""
+    assert "sectors per request 72 (ncu)" in opened(page, naive())
+
+
 def test_the_timeline_is_drawn_where_one_was_traced(report: Path, page: str) -> None:
     assert "stream 13" in opened(page, naive())
     assert page.count("-timeline.png") == 1

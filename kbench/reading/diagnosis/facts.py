@@ -46,6 +46,16 @@ FACTS: dict[str, Kind] = {
 """What is derived here, beside what profilers count."""
 
 
+COUNTED = (
+    "dram_bytes_read",
+    "global_load_sectors",
+    "global_store_sectors",
+    "shared_load_wavefronts",
+    "local_load_bytes",
+)
+"""What only a tool that reads counters tells."""
+
+
 @dataclass(frozen=True)
 class Number:
     value: float
@@ -70,6 +80,11 @@ class Facts:
     def value(self, name: str) -> float | None:
         number = self._numbers.get(name)
         return None if number is None else number.value
+
+    def by(self, name: str) -> str:
+        """Who says it; "" where nobody does."""
+        number = self._numbers.get(name)
+        return "" if number is None else number.source
 
     def sure(self, name: str) -> float:
         """The value of what a rule has said that it needs."""
@@ -156,9 +171,9 @@ def _row(facts: Facts) -> Found:
 
 
 def _counted(facts: Facts) -> Found:
-    """From what a tool counted; its name is the first tool's that has any of it."""
+    """From what a tool counted; its name is that of the tool that counted any of it."""
     value, traffic, roof = facts.value, facts.result.traffic, facts.result.roof
-    tool = facts.used[0] if facts.used else ""
+    tool = next((by for name in COUNTED if (by := facts.by(name))), "")
     dram = _sum(value("dram_bytes_read"), value("dram_bytes_written"))
     rate = _over(dram, value("duration_s"))
     conflicts = _sum(value("shared_load_bank_conflicts"), value("shared_store_bank_conflicts"))
