@@ -38,10 +38,12 @@ PLAIN = How()
 
 class Driver(Protocol):
     """A module: its functions are these. CHECKS: a run of the tool is needed for each; ALONE: and for each
-    configuration, because the tool does not say in which range it saw what."""
+    configuration, because the tool does not say in which range it saw what; FAULTS: it looks for what goes wrong, so
+    that configurations that did not run as they should are read too."""
 
     CHECKS: tuple[str, ...]
     ALONE: bool
+    FAULTS: bool
 
     def command(self, found: Found, inner: Sequence[str], raw: Path, how: How = PLAIN) -> list[str]:
         """The words that run the tool around `inner`, which is `python -m kbench profile …`. raw: the file that the

@@ -17,7 +17,7 @@ from kbench.profiling.profile import Metric, Profile
 from kbench.profiling.promised import Promised
 
 CHECKS: tuple[str, ...] = ("",)
-ALONE = False
+ALONE = FAULTS = False
 ENDING = ".ncu-rep"
 FILTER = f"{DOMAIN}@{SAMPLES}/"
 """For --nvtx-include: what lies in a push/pop range `samples` of the domain kbench, at any depth."""

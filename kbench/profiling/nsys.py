@@ -21,7 +21,7 @@ from kbench.profiling.promised import Promised
 from kbench.profiling.timeline import length, timeline, union
 
 CHECKS: tuple[str, ...] = ("",)
-ALONE = False
+ALONE = FAULTS = False
 MOST_SPANS = 5000
 """Of one configuration: what a page can draw, and a row of a store should hold."""
 

@@ -19,8 +19,7 @@ from kbench.profiling.profile import Finding, Profile
 from kbench.profiling.promised import Promised
 
 CHECKS: tuple[str, ...] = ("memcheck", "racecheck", "initcheck", "synccheck")
-ALONE = True
-FAULTS = True
+ALONE = FAULTS = True
 ENDING = ".txt"
 PRINTED = 1000
 """Findings that it prints before it only counts."""
@@ -63,9 +62,9 @@ def read(raw: Path, wanted: Mapping[str, Promised], log: str, how: How = PLAIN) 
         raise ProfilerError(f"compute-sanitizer ended without a summary: {'; '.join(trouble) or 'it was stopped'}")
     found = tuple(findings(text, how.check))
     unprinted = [head for head, _ in told if "were not printed" in head]
-    message = "; ".join([*dict.fromkeys(trouble), *unprinted]) if not found or unprinted else ""
+    said = "; ".join([*(trouble if not found else ()), *unprinted])
     return [
-        Profile(p.config, p.device, "sanitizer", message=message, findings=found, launches=p.launches, runs=p.runs,
+        Profile(p.config, p.device, "sanitizer", message="; ".join(filter(None, (p.message, said))), findings=found, launches=p.launches, runs=p.runs,
                 raw=str(file), source=p.source)
         for p in wanted.values()
     ]  # fmt: skip
