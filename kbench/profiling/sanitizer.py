@@ -62,10 +62,12 @@ def read(raw: Path, wanted: Mapping[str, Promised], log: str, how: How = PLAIN) 
         raise ProfilerError(f"compute-sanitizer ended without a summary: {'; '.join(trouble) or 'it was stopped'}")
     found = tuple(findings(text, how.check))
     unprinted = [head for head, _ in told if "were not printed" in head]
-    said = "; ".join([*(trouble if not found else ()), *unprinted])
+    said = [*(() if found else trouble), *unprinted]
     return [
-        Profile(p.config, p.device, "sanitizer", message="; ".join(filter(None, (p.message, said))), findings=found, launches=p.launches, runs=p.runs,
-                raw=str(file), source=p.source)
+        Profile(
+            p.config, p.device, "sanitizer", message="; ".join(filter(None, (p.message, *said))), findings=found,
+            launches=p.launches, runs=p.runs, raw=str(file), source=p.source,
+        )
         for p in wanted.values()
     ]  # fmt: skip
 
