@@ -16,7 +16,7 @@ from kbench.errors import UsageError
 from kbench.machine.span import Span
 from kbench.profiling.timeline import WORK, lanes_of
 
-_PID = 1
+_PID, _FIRST_TID = 1, 10  # no thread is 0, which Perfetto takes for none given, nor has the number of the process
 _SORTED = {"host": -2, "range": -1}  # the host above the streams
 
 
@@ -25,11 +25,11 @@ def document(spans: Sequence[Span], *, title: str, about: Mapping[str, str] | No
     configuration, clock), shown among the trace's metadata."""
     threads = _threads(spans)
     events = [_named("process_name", title)]
-    for number, (thread, lane) in enumerate((t, t.lane) for t in threads):
+    for number, (thread, lane) in enumerate(((t, t.lane) for t in threads), _FIRST_TID):
         words = lane if not thread.row else f"{lane} ({thread.row + 1})"
         order = _SORTED.get(lane, 10 * number)
         events += [_named("thread_name", words, number), _event("M", "thread_sort_index", number, sort_index=order)]
-    placed = [(number, span) for number, thread in enumerate(threads) for span in thread.spans]
+    placed = [(number, span) for number, thread in enumerate(threads, _FIRST_TID) for span in thread.spans]
     events += [_complete(number, span) for number, span in placed]
     events += _flows(placed)
     return {"traceEvents": events, "displayTimeUnit": "ns", "otherData": {"tool": "kbench", **(about or {})}}
@@ -111,7 +111,7 @@ def _flows(placed: Sequence[tuple[int, Span]]) -> list[dict[str, Any]]:
     return events
 
 
-def _named(what: str, name: str, thread: int = 0) -> dict[str, Any]:
+def _named(what: str, name: str, thread: int = _PID) -> dict[str, Any]:
     return _event("M", what, thread, name=name)
 
 

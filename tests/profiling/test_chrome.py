@@ -42,6 +42,7 @@ def checked(trace: dict[str, Any]) -> None:
         assert isinstance(event["pid"], int)
         assert isinstance(event["tid"], int)
         where = event["pid"], event["tid"]
+        assert event["tid"] > 0, "Perfetto takes 0 for no thread given"
         if event["ph"] == "M":
             assert event["name"] in ("process_name", "thread_name", "thread_sort_index")
             wanted = "sort_index" if event["name"].endswith("sort_index") else "name"
@@ -62,6 +63,7 @@ def checked(trace: dict[str, Any]) -> None:
             here = round(1000 * event["ts"])
             assert any(start <= here <= end for start, end in rows[where]), "a flow's end lies in an event"
     assert set(rows) <= named
+    assert all(pid != tid for pid, tid in rows), "the thread of that number is the process's main one"
     assert all(ends == ["s", "f"] for ends in flows.values())
     for events in rows.values():
         for a in events:

@@ -1,0 +1,93 @@
+"""Timelines recorded without any other program: kept as profiles, and written as traces and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kbench.cli import console
+from kbench.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from kbench.cli.selected import Selected
+    from kbench.intent.config import Config
+    from kbench.profiling.profile import Profile
+
+
+@dataclass(frozen=True)
+class Recording:
+    """trace, picture: the files of a timeline; None where there is none, for the reason in the profile's message."""
+
+    key: str
+    profile: Profile
+    trace: Path | None = None
+    picture: Path | None = None
+
+
+def recordings(found: Selected, db: Path, folder: Path) -> list[Recording]:
+    """One of each configuration that can run, each kept as soon as it is there. Raises DeviceError where nothing on the
+    device could record, with the reason."""
+    from kbench.experiment.engine import Engine
+    from kbench.experiment.timelines import timelines
+    from kbench.reading.collected import notes_of
+    from kbench.record.environment import collect
+    from kbench.record.store import Store
+
+    configs = [p for p in found.plan.configs if p.status == "ok"]
+    made: list[Recording] = []
+    with Engine(found.choice.name) as engine, Store.open(db) as store, Progress("timeline", len(configs)) as progress:
+        run = None
+        try:
+            for profile in timelines(engine, configs, found.plan.method, found.keys):
+                if run is None:
+                    run = store.begin(collect(profile.device), notes_of(found.plan))
+                made.append(_written(found.keys[profile.config.id], profile, folder, db))
+                store.add_profile(run, made[-1].profile, made[-1].key)
+                progress.advance(profile.config.id)
+        finally:
+            if run is not None:
+                store.finish(run)
+    return made
+
+
+def _written(key: str, profile: Profile, folder: Path, db: Path) -> Recording:
+    """The trace and the picture of a timeline, and the profile with the trace as its file."""
+    import msgspec
+
+    from kbench.machine.marks import range_name
+    from kbench.profiling.chrome import encoded
+    from kbench.reading.charts.style import applied
+    from kbench.reading.charts.timeline import timeline_chart
+
+    if not profile.spans:
+        return Recording(key, profile)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = range_name(profile.config.kernel, key)
+    trace, picture = folder / f"{name}.json", folder / f"{name}.png"
+    about = {"configuration": profile.config.id, "device": profile.device.label, "note": profile.message}
+    trace.write_bytes(encoded(profile.spans, title=f"{name}, {profile.device.label}", about=about))
+    with applied():
+        chart = timeline_chart(profile, name, _label(profile.config))
+    if chart is not None:
+        picture.write_bytes(chart.png)
+    home = db.absolute().parent
+    raw = trace.absolute()
+    kept = str(raw.relative_to(home)) if raw.is_relative_to(home) else str(raw)
+    return Recording(key, msgspec.structs.replace(profile, raw=kept), trace, picture if chart else None)
+
+
+def _label(config: Config) -> str:
+    from kbench.intent.config import format_value
+
+    return " · ".join(f"{name} {format_value(value)}" for name, value in config.axes.items())
+
+
+def tell(made: Sequence[Recording], folder: Path, db: Path) -> None:
+    """What a reader must know of the clock, where the files are and what opens them."""
+    for note in dict.fromkeys(one.profile.message for one in made if one.profile.status == "ok"):
+        console.say(f"each timeline: {note}")
+    if any(one.trace for one in made):
+        console.say(f"traces and pictures in {folder}; a trace opens in ui.perfetto.dev or chrome://tracing")
+    console.say(f"{len(made)} profiles kept in {db}")
