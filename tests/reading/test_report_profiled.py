@@ -14,7 +14,7 @@ import synthetic
 from browser import Browser, chromium
 from matplotlib.image import imread
 from synthetic import CPU, GPU, NOTES, stored
-from synthetic_profiles import cupti, kept, ncu, of, one
+from synthetic_profiles import cupti, kept, ncu, of, one, sanitizer
 
 from kbench.profiling.metrics import KINDS
 from kbench.reading import counted
@@ -139,6 +139,25 @@ def test_a_profile_of_another_source_is_shown_as_such_alone(tmp_path: Path) -> N
     assert "<dt>DRAM bytes read</dt>" in after
     assert "traffic.png" not in page
     assert "ncu, one run" not in page
+
+
+def test_a_row_that_crashed_opens_to_what_the_sanitizer_found(tmp_path: Path) -> None:
+    crashed = synthetic.Model().bad(one().config, "crashed", "an illegal address")
+    page = write_report(stored([crashed]), tmp_path, profiles=kept([sanitizer(crashed), cupti(crashed)])).read_text(
+        "utf-8"
+    )
+    text = opened(page, stored([crashed])[0])
+    assert "Invalid __global__ read of size 4 bytes" in text
+    assert "copy.cu:17" in text
+    assert list(tmp_path.glob("*-timeline.png"))
+    assert not list(tmp_path.glob("*-traffic.png"))
+
+
+def test_a_sanitizer_that_found_nothing_is_told(tmp_path: Path) -> None:
+    (row,) = stored([one()])
+    clean = msgspec.structs.replace(sanitizer(row.result), findings=())
+    page = write_report([row], tmp_path, profiles=kept([clean])).read_text("utf-8")
+    assert "compute-sanitizer 2025.3 found nothing" in opened(page, row)
 
 
 def test_what_a_tool_says_is_escaped(tmp_path: Path) -> None:
