@@ -83,7 +83,7 @@ class Chosen:
             raise UsageError(f"suite {self.suite} has none of the kernels {', '.join(named)}")
         known = {axis for s in selections for axis in s.kernel.axes}
         for axis in self.axes:
-            if axis not in known:
+            if not any(s.kernel.has(axis) for s in selections):
                 raise UsageError(f"no kernel of suite {self.suite} has an axis {axis!r}{did_you_mean(axis, known)}")
         self._tell_axes([s.kernel for s in selections])
         return [replace(s, cache=self.cache or s.cache, clock=self.clock or s.clock) for s in selections]
@@ -91,7 +91,7 @@ class Chosen:
     def _tell_axes(self, kernels: Sequence[Kernel]) -> None:
         """Which of several kernels an axis option does not reach."""
         for axis in self.axes:
-            lacking = list(dict.fromkeys(k.name for k in kernels if axis not in k.axes))
+            lacking = list(dict.fromkeys(k.name for k in kernels if not k.has(axis)))
             if lacking:
                 console.say(f"no axis {axis} in {', '.join(lacking)}: the option does not narrow them")
 

@@ -123,7 +123,7 @@ def _planned(chosen: Chosen, configs: Sequence[Config], choice: Choice) -> Plan:
     planned = []
     for config in configs:
         (kernel,) = found.pick([config.kernel])
-        unknown = [name for name in config.axes if name not in kernel.axes]
+        unknown = [name for name in config.axes if not kernel.has(name)]
         if unknown:
             raise UsageError(f"kernel {kernel.name} no longer has an axis {unknown[0]!r}, which {config.id} needs")
         planned.append(plan_one(kernel, config, method, choice.kind))

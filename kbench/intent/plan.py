@@ -16,6 +16,7 @@ from kbench.intent.op import Launch, Op, Skip
 from kbench.intent.spec import Kernel
 from kbench.intent.suite import Suite
 from kbench.intent.traffic import Traffic, traffic_of
+from kbench.intent.universal import unsuited
 
 
 class Instantiation(msgspec.Struct, frozen=True):
@@ -78,14 +79,14 @@ def select(
     """
     chosen = list(kernels)
     for name in axes:
-        if not any(name in k.axes for k in chosen):
+        if not any(k.has(name) for k in chosen):
             if len(chosen) == 1:
                 chosen[0].configs({name: axes[name]})
             raise UsageError(f"none of {', '.join(k.name for k in chosen)} has an axis {name!r}")
     for value, known, what in [*((c, CACHES, "cache state") for c in cache), *((c, CLOCKS, "clock") for c in clock)]:
         if value not in known:
             raise UsageError(f"unknown {what} {value!r} (known: {', '.join(known)})")
-    return [Selection(k, {n: v for n, v in axes.items() if n in k.axes}, tuple(cache), tuple(clock)) for k in chosen]
+    return [Selection(k, {n: v for n, v in axes.items() if k.has(n)}, tuple(cache), tuple(clock)) for k in chosen]
 
 
 def select_suite(
@@ -95,7 +96,7 @@ def select_suite(
     found = []
     for run in suite.run:
         (one,) = select(pick([run.kernel]), run.axes, run.cache, run.clock)
-        own = {n: v for n, v in axes.items() if n in one.kernel.axes}
+        own = {n: v for n, v in axes.items() if one.kernel.has(n)}
         found.append(Selection(one.kernel, {**one.axes, **own}, one.cache, one.clock))
     return found
 
@@ -147,6 +148,8 @@ def plan_one(kernel: Kernel, config: Config, method: Method, device: str) -> Pla
         return Planned(config, kernel, "spec_failed", str(error))
     except MemoryError:
         return Planned(config, kernel, "spec_failed", "the spec allocates real memory while it is being planned")
+    if why := unsuited(config, kernel.axes, device):
+        return Planned(config, kernel, "skipped", why, traffic, footprint)
     if device == "cpu" and max(traffic.useful_bytes, footprint) > method.max_bytes:
         size = max(traffic.useful_bytes, footprint) / 2**20
         why = f"too large for the cpu: {size:.0f} MiB (--max-bytes {method.max_bytes / 2**20:.0f} MiB)"

@@ -17,6 +17,7 @@ from kbench.intent.dtypes import DType
 from kbench.intent.guest import FAULTS, guest
 from kbench.intent.op import Op, Skip, as_op
 from kbench.intent.promise import check_op
+from kbench.intent.universal import UNIVERSAL, capped, padded, values_of
 
 DEFAULT_TUNING = ("threads", "variant", "vec")
 MEASURING = ("cache", "clock")
@@ -51,20 +52,27 @@ class Kernel:
     ) -> list[Config]:
         """Every combination of axis values, problem by problem. Raises UsageError for an unknown axis or value."""
         for name in overrides:
-            if name not in self.axes:
-                raise UsageError(f"kernel {self.name} has no axis {name!r}{did_you_mean(name, self.axes)}")
+            if not self.has(name):
+                known = [*self.axes, *UNIVERSAL]
+                raise UsageError(f"kernel {self.name} has no axis {name!r}{did_you_mean(name, known)}")
         values = {
             n: override(n, (*d, *self.also.get(n, ())), overrides[n]) if n in overrides else d
             for n, d in self.axes.items()
         }
-        order = [n for n in values if n not in self.tuning] + [n for n in values if n in self.tuning]
+        values |= {n: values_of(n, given) for n, given in overrides.items() if n not in self.axes}
+        tuning = (*self.tuning, *(n for n in values if n not in self.axes))
+        order = [n for n in values if n not in tuning] + [n for n in values if n in tuning]
         found: dict[str, Config] = {}
         for point in itertools.product(*(values[n] for n in order)):
             axes = {n: _plain(v) for n, v in self._applicable(dict(zip(order, point, strict=True))).items()}
             for how in itertools.product(cache, clock):
-                config = Config(self.name, axes, tuple(n for n in self.tuning if n in axes), *how)
+                config = Config(self.name, axes, tuple(n for n in tuning if n in axes), *how)
                 found.setdefault(config.id, config)
         return list(found.values())
+
+    def has(self, name: str) -> bool:
+        """Whether it can be asked for values of this axis: its own, or one that every kernel has."""
+        return name in self.axes or name in UNIVERSAL
 
     def _applicable(self, axes: dict[str, Value]) -> dict[str, Value]:
         """A baseline has no thread-block size or vector width: its other tuning axes go, and so do those of other
@@ -74,7 +82,7 @@ class Kernel:
             return {
                 n: v
                 for n, v in axes.items()
-                if n == "variant" or n not in self.tuning or variant in self.only.get(n, ())
+                if n == "variant" or (n in self.axes and n not in self.tuning) or variant in self.only.get(n, ())
             }
         return {n: v for n, v in axes.items() if n not in self.only or variant in self.only[n]}
 
@@ -85,13 +93,17 @@ class Kernel:
             with guest():
                 op = as_op(self.function(xp, rng, **axes))
             check_op(op)
-            return op
+            return padded(op, self._universal(config))
         except (Skip, MemoryError):
             raise
         except SpecError as error:
             raise SpecError(f"{self._where(error)}: {error}") from error
         except FAULTS as error:
             raise SpecError(f"{self._where(error)}: {type(error).__name__}: {error}") from error
+
+    def _universal(self, config: Config) -> dict[str, Value]:
+        """Those axes of a configuration that the spec knows nothing of."""
+        return {n: v for n, v in config.axes.items() if n not in self.axes}
 
     def _where(self, error: BaseException) -> str:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == self.spec_path]
@@ -108,7 +120,7 @@ class Kernel:
         return name
 
     def options_of(self, config: Config) -> tuple[str, ...]:
-        return self._texts("options", self.options, config)
+        return capped(self._texts("options", self.options, config), self._universal(config))
 
     def defines_of(self, config: Config) -> tuple[str, ...]:
         return self._texts("defines", self.defines, config)
@@ -123,7 +135,7 @@ class Kernel:
 
     def _filled(self, what: str, given: Any, config: Config) -> Any:
         """What a callable makes of the axes' values, or a text with them in its fields. Raises SpecError."""
-        words = {n: _typed(n, v) for n, v in config.axes.items()}
+        words = {n: _typed(n, v) for n, v in config.axes.items() if n in self.axes}
         try:
             with guest():
                 if callable(given):

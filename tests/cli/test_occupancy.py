@@ -54,6 +54,19 @@ def test_achieved_stands_beside_theoretical(tmp_path: Path) -> None:
     assert achieved == {"sm_80": "", "sm_90": "0.43"}
 
 
+def test_a_cap_on_registers_and_room_taken_by_shared_memory(tmp_path: Path) -> None:
+    kernel = ("occupancy", "--kernel", "transpose", "--dtype", "float32", "--variant", "vector", "--block-size", "128")
+    axes = ("--axis", "group=1", "--axis", "max_registers=0,32", "--axis", "shared_bytes=0,96KiB", "--arch", "sm_90")
+    done = run(*kernel, *axes, "--axis", "rows=8192", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    free, roomy, capped, both = json.loads(done.stdout)
+    assert free["registers"] == roomy["registers"] > 32 >= capped["registers"] == both["registers"]
+    assert (free["limiter"], roomy["limiter"]) == ("registers", "shared memory")
+    assert [row["dynamic_shared_bytes"] for row in (free, roomy)] == [0, 96 * 1024]
+    assert (free["blocks"], roomy["blocks"], both["blocks"]) == (9, 2, 2)
+    assert capped["blocks"] > free["blocks"]
+
+
 def test_it_is_drawn(tmp_path: Path) -> None:
     from PIL import Image
 
