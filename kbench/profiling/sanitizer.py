@@ -24,7 +24,7 @@ ENDING = ".txt"
 PRINTED = 1000
 """Findings that it prints before it only counts."""
 _EXCLUDES_SINCE = (2024, 1)
-_LIBRARY = "regex=^cupy_"
+_LIBRARY_KERNELS = "cupy_"
 _SPECIFIC = {"memcheck": ("--report-api-errors", "no", "--leak-check", "no")}
 
 _LINE = re.compile(r"^=+ ?(.*)$")
@@ -48,7 +48,8 @@ def command(found: Found, inner: Sequence[str], raw: Path, how: How = PLAIN) -> 
     return [
         found.path, "--tool", how.check or CHECKS[0], "--target-processes", "all", "--show-backtrace", "no",
         "--print-limit", str(PRINTED), *_SPECIFIC.get(how.check, ()),
-        *(("--kernel-name-exclude", _LIBRARY) if skips else ()), "--log-file", str(_file(raw)), *inner,
+        *(("--kernel-name-exclude", f"regex=^{_LIBRARY_KERNELS}") if skips else ()), "--log-file", str(_file(raw)),
+        *inner,
     ]  # fmt: skip
 
 
@@ -77,7 +78,7 @@ def findings(text: str, check: str) -> list[Finding]:
     found: dict[tuple[str, ...], Finding] = {}
     for head, details in _blocks(text):
         one = _race(head, details, check) if "Race reported" in head else _fault(head, details, check)
-        if one is None:
+        if one is None or one.kernel.startswith(_LIBRARY_KERNELS):
             continue
         key = (one.kind, one.kernel, one.file, str(one.line), one.message if "Race" in head else "")
         before = found.get(key)

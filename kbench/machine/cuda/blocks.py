@@ -14,6 +14,7 @@ import numpy as np
 
 from kbench.machine.cuda.faults import faults
 from kbench.machine.layout import Operand
+from kbench.machine.profiler import around
 
 GUARD = 4096
 """Bytes of each guard band; the band after an array also takes what is left to the next multiple of 512."""
@@ -21,6 +22,13 @@ _ALIGNMENT = 512
 _MAPPED = 0x02  # cudaHostAllocMapped: kernels can use the address
 _KEPT = 2 * 2**30
 _HASH = np.uint64(0x9E3779B97F4A7C15)
+
+
+def bare() -> bool:
+    """Whether arrays get an allocation of exactly their size and no guard bands: under a memory checker, which then
+    sees every access outside of them itself."""
+    profiler = around()
+    return profiler is not None and profiler.tool == "sanitizer"
 
 
 def padded(nbytes: int) -> int:
@@ -72,9 +80,13 @@ class DeviceBlock:
         import cupy
 
         self.nbytes = nbytes
+        self._guard = 0 if bare() else GUARD
         with faults(f"allocating {nbytes} bytes on the GPU"):
-            self._memory = cupy.cuda.alloc(padded(nbytes))
-        self.address = int(self._memory.ptr) + GUARD
+            if self._guard:
+                self._memory = cupy.cuda.alloc(padded(nbytes))
+            else:  # not from the pool, whose allocations are larger than what is asked for
+                self._memory = cupy.cuda.MemoryPointer(cupy.cuda.Memory(max(nbytes, 1)), 0)
+        self.address = int(self._memory.ptr) + self._guard
 
     def fill(self, source: int, stream: int) -> None:
         """From initial contents, in stream order; those may lie on the host (a table of addresses)."""
@@ -86,17 +98,19 @@ class DeviceBlock:
     def view(self, operand: Operand) -> Any:
         import cupy
 
-        pointer = self._memory + (GUARD + operand.offset)
+        pointer = self._memory + (self._guard + operand.offset)
         return cupy.ndarray(operand.shape, dtype=operand.dtype, memptr=pointer, strides=operand.strides)
 
-    def bands(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """(address, bytes) of the band before and of the band after."""
+    def bands(self) -> tuple[tuple[int, int], ...]:
+        """(address, bytes) of the band before and of the band after, if there are any."""
+        if not self._guard:
+            return ()
         end = self.address - GUARD + padded(self.nbytes)
         after = self.address + self.nbytes
         return (self.address - GUARD, GUARD), (after, end - after)
 
     def close(self) -> None:
-        del self._memory  # back to CuPy's pool
+        del self._memory  # back to where it came from
 
 
 class HostBlock:

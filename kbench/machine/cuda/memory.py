@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -119,9 +119,12 @@ class GuardedMemory:
         """What the steps may write to; all else still holds its initial contents after a run."""
         self._written |= buffers
 
-    def restore(self) -> None:
-        """All contents and all guard bands as they were in the beginning."""
-        for slot, (source, _) in zip(self._slots, self._sources, strict=True):
+    def restore(self, but: Collection[int] = ()) -> None:
+        """All contents and all guard bands as they were in the beginning; `but` are buffers to leave as they are."""
+        for index, (slot, (source, _)) in enumerate(zip(self._slots, self._sources, strict=True)):
+            if index in but:
+                slot.written(self._owner)
+                continue
             slot.block.fill(source, self._pool.stream)
             slot.restored(self._owner, source)
         self._device_guards().fill()
