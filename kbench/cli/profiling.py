@@ -48,6 +48,8 @@ def profiled(asked: Asked) -> int:
     from kbench.record.store import Store
 
     tool = tool_of(asked)
+    if tool == "cupti":
+        return _recorded(asked)
     found = find.tool(tool)
     with Store.open(asked.db) as store:
         runner = _Runner(asked, tool, found, driver(tool), store)
@@ -60,6 +62,18 @@ def profiled(asked: Asked) -> int:
         console.say("kbench: interrupted; the same command profiles again")
         return INTERRUPTED
     return FAILED if runner.failed else 0
+
+
+def _recorded(asked: Asked) -> int:
+    """By CUPTI, in the worker's own process."""
+    from kbench.cli.profiled import show
+    from kbench.cli.recording import recordings, tell
+
+    folder = _folder(asked.db, "cupti")
+    made = recordings(asked.found, asked.db, folder)
+    show([(one.key, one.profile) for one in made], asked.as_json)
+    tell(made, folder, asked.db)
+    return FAILED if any(one.profile.status != "ok" for one in made) else 0
 
 
 def tool_of(asked: Asked) -> str:
@@ -151,11 +165,11 @@ class _Runner:
     ) -> list[Profile]:
         """Raises ProfilerError for what concerns the tool as a whole, after failed profiles have been kept."""
         self._begin(launched[0])
-        wanted = {one.range: one for one in launched if one.ok}
+        wanted = {one.range: one for one in launched if one.ok or self._driver.FAULTS}
         for one in launched:
             if not one.ok:
                 self.failed = True
-                console.say(f"{one.config.id}: not profiled, {one.message}")
+                console.say(f"{one.config.id}: {'' if self._driver.FAULTS else 'not profiled, '}{one.message}")
         try:
             found = self._driver.read(raw, wanted, ended.log, how) if wanted else []
         except ProfilerError as error:
