@@ -19,7 +19,7 @@ from kbench.reading.charts.style import COLOURS, MARKER_PATHS
 from kbench.reading.diagnosis.words import evidence, gain
 from kbench.reading.export import export
 from kbench.reading.problem import Problem, problems
-from kbench.reading.profile_parts import ProfilePart, anchors, names, profile_parts, stale_groups
+from kbench.reading.profile_parts import ProfilePart, anchors, held, missing, profile_parts, stale_groups
 from kbench.reading.profiled import Profiles
 from kbench.reading.rows import COLUMNS, Line, lines, packed
 from kbench.reading.table import CLOCKS, FLOOR, NOISY, OVER, UNEVEN, flagged, interval, noisy, submitted, time
@@ -181,7 +181,7 @@ def _render(stored: Sequence[Stored], parts: Sequence[DevicePart], runs: Sequenc
         "time": time,
         "floor": FLOOR,
         "uneven": UNEVEN,
-        "told": {"evidence": evidence, "gain": gain, "names": names},
+        "told": {"evidence": evidence, "gain": gain, "held": held, "missing": missing},
         "stale_groups": stale_groups,
     }
     opened = anchors([row for part in parts for row in part.profiles])

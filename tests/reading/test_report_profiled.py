@@ -74,11 +74,10 @@ def test_metrics_stand_in_groups_with_units_and_the_tool_s_own_name(page: str) -
     groups = re.findall(r"<h4>([^<]+)</h4>", text)
     assert groups == [title for title, _ in counted.GROUPS]
     for metric in ncu(naive().result, 4.5).metrics:
-        told = f"<dt>{counted.words(metric.name)}</dt><dd>{counted.shown(metric.name, metric.value)}</dd>"
-        assert told in text
-        assert KINDS[metric.name].meaning in unescape(text)
+        told = f"<dt>{counted.words(metric.name)}<small>{KINDS[metric.name].meaning}</small></dt>"
+        assert f"{told}<dd>{counted.shown(metric.name, metric.value)}<" in unescape(text)
     assert 'title="ncu 2025.3.1 dram__bytes_read.sum"' in text
-    stalls = re.findall(r"<dt>Stall [^<]+</dt><dd>([\d.]+) %", text)
+    stalls = re.findall(r"<dt>Stall [^<]+<small>[^<]+</small></dt><dd>([\d.]+) %", text)
     assert [float(s) for s in stalls] == sorted((float(s) for s in stalls), reverse=True)
 
 
@@ -103,10 +102,24 @@ def test_the_diagnosis_is_told_with_its_numbers(page: str) -> None:
     found = diagnose(row.result, own, synthetic.roofs())
     assert found.causes
     assert found.headline in unescape(page)
+    assert found.held
+    assert all(one.title in text and one.why in unescape(text) for one in found.held)
     for cause in found.causes:
         assert cause.title in unescape(text)
         assert cause.next in unescape(text)
         assert all(words.evidence(one) in unescape(text) for one in cause.evidence)
+
+
+def test_what_nobody_could_judge_is_told_with_the_way_to_it(tmp_path: Path) -> None:
+    """Nobody counted anything of this row."""
+    (row,) = stored([one()])
+    page = write_report([row], tmp_path, profiles=kept([sanitizer(row.result)])).read_text("utf-8")
+    text, found = unescape(opened(page, row)), diagnose(row.result, [sanitizer(row.result)])
+    assert found.missing
+    for lack in found.missing:
+        assert lack.title in text
+        assert f"<code>{lack.how}</code>" in text
+        assert all(counted.words(name) in text for name in lack.metrics)
 
 
 def test_what_is_derived_from_counters_is_said_by_the_tool_that_counted(page: str) -> None:
@@ -136,7 +149,7 @@ def test_a_profile_of_another_source_is_shown_as_such_alone(tmp_path: Path) -> N
     assert "DRAM bytes read" not in before
     assert f"kbench profile {row.key} --tool ncu" in after
     assert "What ncu said of that version" in after
-    assert "<dt>DRAM bytes read</dt>" in after
+    assert "<dt>DRAM bytes read<" in after
     assert "traffic.png" not in page
     assert "ncu, one run" not in page
 
