@@ -141,7 +141,7 @@ def test_ncu_s_time_is_near_kbench_s_own(tmp_path: Path) -> None:
     done = run("sweep", *TWO, "--json", cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
     shown = run("show", "--json", cwd=tmp_path)
-    own = {row["id"]: row["time_s"] for row in json.loads(shown.stdout)}
+    own = {row["config"]: row["time_s"] for row in json.loads(shown.stdout)}
     for profile in profiled(tmp_path, *TWO):
         assert metrics(profile)["duration_s"] == pytest.approx(own[profile["id"]], rel=0.1, abs=2e-6)
 

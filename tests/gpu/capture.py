@@ -1,0 +1,95 @@
+"""Writes small files of NVIDIA's tools from a GPU, for the tests that read them without one.
+
+    python tests/gpu/capture.py OUT
+
+OUT gets one file a kernel, to be put into tests/profiling/data: gpu-ncu-KERNEL.ncu-rep and the same report as
+gpu-ncu-KERNEL.csv; gpu-sanitizer-CHECK-KERNEL.txt and .xml. What cannot be had is told, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from commandline import environment  # noqa: E402
+from plants import EXPECTED, FAULTS, PROFILED, SANITIZED  # noqa: E402
+
+from kbench.errors import KbenchError  # noqa: E402
+from kbench.profiling.find import tool  # noqa: E402
+
+BUNDLED = {
+    "copy": ("--kernel", "copy", "--axis", "nbytes=256MiB", "--dtype", "float32", "--block-size", "256",
+             "--variant", "uint4"),
+    "transpose": ("--kernel", "transpose", "--axis", "rows=8192", "--dtype", "float32", "--block-size", "256",
+                  "--variant", "tiled"),
+}  # fmt: skip
+PER_TOOL_S = 300
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def kbench(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kbench", "profile", *words, "--device", "cuda", "--launches", "1", "--json"]
+    return subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=PER_TOOL_S, check=False
+    )
+
+
+def ncu(out: Path, name: str, words: tuple[str, ...]) -> None:
+    """Of several configurations of one kernel the last, which is the largest."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = kbench(Path(folder), *words, "--tool", "ncu")
+        if not done.stdout.strip():
+            say(f"ncu {name}: {done.stderr.strip()[-500:]}")
+            return
+        profile = json.loads(done.stdout)[-1]["profile"]
+        if profile["status"] != "ok":
+            say(f"ncu {name}: {profile['message']}")
+            return
+        report = out / f"gpu-ncu-{name}.ncu-rep"
+        report.write_bytes((Path(folder) / profile["raw"]).read_bytes())
+    table = [tool("ncu").path, "--import", str(report), "--csv", "--page", "raw", "--print-units", "base"]
+    done = subprocess.run(table, capture_output=True, text=True, check=False)
+    report.with_suffix(".csv").write_text(done.stdout)
+    say(f"ncu {name}: {report.stat().st_size} bytes, {profile['launches']} launches, range of {profile['raw']}")
+
+
+def sanitizer(out: Path, name: str, check: str) -> None:
+    """Text as kbench reads it, and XML of the same, which it does not."""
+    inner = [sys.executable, "-P", "-m", "kbench", "profile", "--path", str(SANITIZED), "--kernel", name, "--device",
+             "cuda", "--launches", "1"]  # fmt: skip
+    file = out / f"gpu-sanitizer-{check}-{name}.txt"
+    checked = [tool("sanitizer").path, "--tool", check, "--target-processes", "all", "--show-backtrace", "no"]
+    for more in (["--log-file", str(file)], ["--xml", "--save", str(file.with_suffix(".xml"))]):
+        done = subprocess.run(
+            [*checked, *more, *inner], env=environment(KBENCH_PROFILER="sanitizer"), capture_output=True, text=True,
+            timeout=PER_TOOL_S, check=False,
+        )  # fmt: skip
+    said = file.read_text().strip().splitlines()[-1:] if file.is_file() else [done.stderr.strip()[-300:]]
+    say(f"sanitizer {check} {name}: {' '.join(said)}")
+
+
+def main() -> None:
+    out = Path(sys.argv[1]).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    asked = {name: ("--path", str(PROFILED), "--kernel", name) for name in EXPECTED} | BUNDLED
+    jobs = [(ncu, name, words) for name, words in asked.items()]
+    jobs += [(sanitizer, name, check) for name, (check, _) in FAULTS.items()]
+    jobs.append((sanitizer, "without_fault", "memcheck"))
+    for job, name, detail in jobs:
+        try:
+            job(out, name, detail)
+        except (KbenchError, OSError, subprocess.TimeoutExpired) as error:
+            say(f"{job.__name__} {name}: {error}")
+
+
+if __name__ == "__main__":
+    main()
