@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from nsys_report import Report
 
-HOWS = ("well", "dies", "garbage", "no tables", "refuses", "stays", "half")
+HOWS = ("well", "dies", "garbage", "no tables", "refuses", "half")
 
 
 def main(how: str, words: list[str]) -> int:
@@ -25,13 +25,11 @@ def main(how: str, words: list[str]) -> int:
         return 1
     (output,) = (Path(w.removeprefix("--output=")) for w in words if w.startswith("--output="))
     program = words[next(i for i, w in enumerate(words) if i and not w.startswith("-")) :]
+    signal.signal(signal.SIGINT, lambda number, frame: None)  # the program ends, and the report is written
     code = subprocess.run(program, env={**os.environ, "NSYS_PROFILING_SESSION_ID": "7"}, check=False).returncode
     promised = [json.loads(line) for line in Path(program[program.index("--promise") + 1]).read_text().splitlines()]
     if how == "dies":
         os.kill(os.getpid(), signal.SIGKILL)
-    if how == "stays":
-        signal.signal(signal.SIGINT, lambda number, frame: None)
-        signal.pause()
     if how == "garbage":
         output.with_suffix(".sqlite").write_text("no database, though there are words enough in it for its header " * 4)
         return code

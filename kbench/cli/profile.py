@@ -9,7 +9,7 @@ import click
 
 from kbench.cli import console
 from kbench.cli.chosen import Chosen
-from kbench.cli.options import db_option, device_option, json_option, selects, timeout_option, words_of_list
+from kbench.cli.options import db_option, device_option, json_option, selects, words_of_list
 from kbench.cli.progress import Progress
 from kbench.errors import UsageError
 
@@ -48,7 +48,13 @@ FAILED = 3
     metavar="FILE",
     help="Under a profiler: write down what was launched in which range, a line of JSON each.",
 )
-@timeout_option
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=float,
+    metavar="SECONDS",
+    help=f"Give up a configuration after this long. [default: {TIMEOUT_S:.0f}]",
+)
 @device_option
 @db_option
 @json_option
@@ -79,6 +85,8 @@ def command(
     if not any(p.status == "ok" for p in found.plan.configs):
         console.say("kbench: nothing to profile: every configuration of this selection is skipped, as said above")
         return UsageError.exit_code
+    if profiler is not None and tool not in (None, profiler.tool):
+        console.say(f"--tool {tool} is not started: a profiler is around this command already")
     if profiler is not None:
         return _under(found, profiler, _method(found, launches, chosen), promise)
     from kbench.cli.profiling import Asked, profiled

@@ -145,11 +145,12 @@ class _Runner:
         progress.note(shlex.join(command))
         told = 0
 
-        def look() -> None:
+        def look() -> bool:
             nonlocal told
             for one in promised.load(file)[told:]:
                 told += 1
                 progress.advance(one.config.id)
+            return told == len(batch)
 
         ended = session.run(command, self._tool, log, look)
         self.interrupted |= ended.interrupted
@@ -173,17 +174,19 @@ class _Runner:
         try:
             found = self._driver.read(raw, wanted, ended.log, how) if wanted else []
         except ProfilerError as error:
-            for one in wanted.values():
-                self._keep(self._without(one, str(error)))
             if ended.interrupted:
                 return []
+            for one in wanted.values():
+                self._keep(self._without(one, str(error)))
             raise
+        if ended.interrupted:
+            return [profile for profile in found if profile.status == "ok"]
         seen = {profile.config.id for profile in found}
         lost = [one for one in wanted.values() if one.config.id not in seen]
         died = f", which {ended.how}" if ended.code < 0 else ""
         found += [self._without(one, f"{self._tool}{died} saw nothing in the range {one.range}") for one in lost]
         missing = len(batch) - len(launched)
-        if missing and not ended.interrupted:
+        if missing:
             self.failed = True
             console.say(
                 f"kbench: {self._tool} {ended.how} before {missing} of {len(batch)} configurations were launched"

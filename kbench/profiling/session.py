@@ -46,9 +46,10 @@ def inner(words: Sequence[str]) -> list[str]:
     return [sys.executable, "-P", "-m", "kbench", *words]
 
 
-def run(command: Sequence[str], tool: str, log: Path, look: Callable[[], None] = lambda: None) -> Ended:
-    """Run a profiler to its end; what it prints goes to `log`. look: called now and then. Where the user interrupts, it
-    may still write what it has. Raises ProfilerError where it cannot be started."""
+def run(command: Sequence[str], tool: str, log: Path, look: Callable[[], bool] = lambda: False) -> Ended:
+    """Run a profiler to its end; what it prints goes to `log`. look: called now and then, says whether everything has
+    run, so that the profiler is writing. Where the user interrupts, it may still write what it has. Raises
+    ProfilerError where it cannot be started."""
     with log.open("wb") as file:
         try:
             child = subprocess.Popen(
@@ -70,7 +71,7 @@ def run(command: Sequence[str], tool: str, log: Path, look: Callable[[], None] =
     return Ended(child.returncode, interrupted, log.read_text(errors="replace"))
 
 
-def _wait(child: subprocess.Popen[bytes], limit_s: float | None, look: Callable[[], None]) -> None:
+def _wait(child: subprocess.Popen[bytes], limit_s: float | None, look: Callable[[], bool]) -> None:
     end = time.monotonic() + limit_s if limit_s else None
     while end is None or time.monotonic() < end:
         look()
@@ -79,10 +80,12 @@ def _wait(child: subprocess.Popen[bytes], limit_s: float | None, look: Callable[
             return
 
 
-def _stop(child: subprocess.Popen[bytes], look: Callable[[], None]) -> None:
-    """As Ctrl-C in a terminal does: the profiler stops looking, and writes. A second Ctrl-C ends it at once."""
+def _stop(child: subprocess.Popen[bytes], look: Callable[[], bool]) -> None:
+    """As Ctrl-C in a terminal does: the profiler stops looking, and writes; one that is writing already is left alone.
+    A second Ctrl-C ends it at once."""
     with suppress(ProcessLookupError, KeyboardInterrupt):
-        os.killpg(child.pid, signal.SIGINT)
+        if not look():
+            os.killpg(child.pid, signal.SIGINT)
         _wait(child, WRITES_S, look)
 
 

@@ -176,21 +176,32 @@ def test_a_tool_that_launches_nothing_is_quoted(kbench: Kbench, tmp_path: Path) 
     assert "unrecognised option '--cpuctxsw'" in done.stderr
 
 
+def interrupted(folder: Path, nsys: str, number: signal.Signals) -> tuple[subprocess.CompletedProcess[str], int]:
+    """Stopped when the first few of many are done; also how many had been launched."""
+    words = ("--kernel", "copy", "--axis", "nbytes=1MiB,16MiB", "--device", "cpu")
+    child = subprocess.Popen(
+        commandline.command("profile", *words), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=commandline.environment(KBENCH_NSYS=nsys),
+    )  # fmt: skip
+
+    def launched() -> int:
+        return sum(len(p.read_bytes().splitlines()) for p in folder.rglob("*.jsonl"))
+
+    end = time.monotonic() + 60
+    while time.monotonic() < end and launched() < 2:
+        time.sleep(0.05)
+    os.kill(child.pid, number)
+    out, said = child.communicate(timeout=90)
+    return subprocess.CompletedProcess(words, child.returncode, out, said), launched()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_lets_the_tool_write_and_keeps_that(tmp_path: Path, number: signal.Signals) -> None:
-    child = subprocess.Popen(
-        commandline.command("profile", *TWO), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=commandline.environment(KBENCH_NSYS=fake(tmp_path, "stays")),
-    )  # fmt: skip
-    end = time.monotonic() + 60
-    while time.monotonic() < end and sum(len(p.read_bytes().splitlines()) for p in tmp_path.rglob("*.jsonl")) < 2:
-        time.sleep(0.05)
-    time.sleep(0.5)
-    os.kill(child.pid, number)
-    _, said = child.communicate(timeout=60)
-    assert child.returncode == 130, said
-    assert "interrupted" in said
-    assert [p.profile.status for p in kept(tmp_path)] == ["ok", "ok"]
+    done, launched = interrupted(tmp_path, fake(tmp_path, "well"), number)
+    assert done.returncode == 130, done.stderr
+    assert "interrupted" in done.stderr
+    assert 2 <= launched < 60
+    assert [p.profile.status for p in kept(tmp_path)] == ["ok"] * launched
 
 
 # ---------------------------------------------------------------- for real
@@ -230,3 +241,37 @@ def test_a_user_may_start_nsys_and_let_it_record_one_range_alone(kbench: Kbench,
     assert [r.name for r in sorted(load(tmp_path / "one.sqlite", "kbench").ranges, key=lambda r: r.start)] == [
         first, "build", "check", "warm-up", "samples",
     ]  # fmt: skip
+
+
+def test_the_turns_of_a_sweep_are_ranges_by_the_keys_that_show_prints(kbench: Kbench, tmp_path: Path) -> None:
+    from kbench.profiling.nsys_tables import load
+
+    words = [
+        real_nsys(),
+        "profile",
+        "--trace=nvtx",
+        "--sample=none",
+        "--cpuctxsw=none",
+        "--export=sqlite",
+        "--output=s",
+    ]
+    inner = commandline.command("sweep", *TWO, "--samples", 6)
+    done = subprocess.run(
+        [*words, *inner], cwd=tmp_path, env=commandline.environment(), capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    ranges = load(tmp_path / "s.sqlite", "kbench").ranges
+    keys = [row["key"] for row in json.loads(kbench("show", "--json").stdout)]
+    for key in keys:
+        turns = [r for r in ranges if r.name == f"copy.{key}"]
+        inside = [r.name for t in turns for r in ranges if t.start < r.start and r.end < t.end]
+        assert len(turns) > 1
+        assert {"build", "check", "samples"} <= set(inside) <= {"build", "check", "warm-up", "samples"}
+
+
+def test_interrupted_nsys_writes_what_it_has_seen(tmp_path: Path) -> None:
+    done, launched = interrupted(tmp_path, real_nsys(), signal.SIGINT)
+    assert done.returncode == 130, done.stderr
+    assert {p.profile.status for p in kept(tmp_path)} == {"ok"}
+    assert launched - 10 < len(kept(tmp_path)) <= launched
