@@ -3,6 +3,7 @@
 // naive      one element a thread: a warp asks for 32 to 128 bytes at a time
 // vector     one 8- or 16-byte vector a thread (float2, float4, uint2, uint4): 4 to 16 times fewer requests for the same bytes
 // unrolled   LOADS 16-byte vectors a thread with a cache hint: all loads of a thread are in flight before its first store
+// looping    the same by a grid of any size, whose blocks walk over all chunks: for asking how many blocks it takes
 //
 // n need be no multiple of anything: what is left behind the last whole vector is copied element by element.
 #include <cuda_bf16.h>
@@ -43,5 +44,16 @@ __global__ void copy_unrolled(T* __restrict__ dst, const T* __restrict__ src, i6
     const i64 first = (i64)blockIdx.x * blockDim.x * LOADS;
     move_chunk<LOADS, Hint>(reinterpret_cast<uint4*>(dst) + first, reinterpret_cast<const uint4*>(src) + first,
                             min(vectors - first, (i64)LOADS * blockDim.x));
+    copy_tail(dst, src, vectors * PER, n);
+}
+
+template <typename T, int LOADS, typename Hint>
+__global__ void copy_looping(T* __restrict__ dst, const T* __restrict__ src, i64 n)
+{
+    constexpr int PER = sizeof(uint4) / sizeof(T);
+    const i64 vectors = n / PER, chunk = (i64)LOADS * blockDim.x;
+    for (i64 first = blockIdx.x * chunk; first < vectors; first += gridDim.x * chunk)
+        move_chunk<LOADS, Hint>(reinterpret_cast<uint4*>(dst) + first, reinterpret_cast<const uint4*>(src) + first,
+                                min(vectors - first, chunk));
     copy_tail(dst, src, vectors * PER, n);
 }

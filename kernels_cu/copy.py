@@ -12,8 +12,8 @@ VECTOR_BYTES = {"float2": 8, "float4": 16, "uint2": 8, "uint4": 16}
 def entry(*, variant: str, dtype: Any, loads: int = 0, hint: str = "", **_: Any) -> str:
     if variant == "naive":
         return f"copy_naive<{dtype.cpp}>"
-    if variant == "unrolled":
-        return f"copy_unrolled<{dtype.cpp}, {loads}, {hint}>"
+    if variant in ("unrolled", "looping"):
+        return f"copy_{variant}<{dtype.cpp}, {loads}, {hint}>"
     return f"copy_vector<{dtype.cpp}, {variant}>"
 
 
@@ -27,14 +27,15 @@ def entry(*, variant: str, dtype: Any, loads: int = 0, hint: str = "", **_: Any)
         "threads": [128, 256, 512],
         "loads": [4],
         "hint": ["streaming"],
+        "grid": [1024],
     },
-    tuning=("variant", "threads", "loads", "hint"),
+    tuning=("variant", "threads", "loads", "hint", "grid"),
     baselines=("memcpy",),
-    only={"loads": ("unrolled",), "hint": ("unrolled",)},
-    also={"hint": ["plain", "bypass", "evict_first"]},
+    only={"loads": ("unrolled", "looping"), "hint": ("unrolled", "looping"), "grid": ("looping",)},
+    also={"variant": ["looping"], "hint": ["plain", "bypass", "evict_first"]},
 )
 def copy(
-    xp: Any, rng: Any, *, nbytes: int, dtype: Any, variant: str, threads: int, loads: int, hint: str
+    xp: Any, rng: Any, *, nbytes: int, dtype: Any, variant: str, threads: int, loads: int, hint: str, grid: int
 ) -> Op | Launch:
     if nbytes % dtype.itemsize:
         raise Skip(f"nbytes is no multiple of the {dtype.itemsize} bytes of {dtype}")
@@ -49,5 +50,7 @@ def copy(
     }
     if variant == "memcpy":
         return Op(steps=[Copy(dst, src)], **about)
-    per_thread = {"naive": dtype.itemsize, "unrolled": 16 * (loads or 1)} | VECTOR_BYTES
-    return Launch(grid=cdiv(nbytes, threads * per_thread[variant]), block=threads, args=(dst, src, n), **about)
+    of_chunk = 16 * (loads or 1)
+    per_thread = {"naive": dtype.itemsize, "unrolled": of_chunk, "looping": of_chunk} | VECTOR_BYTES
+    blocks = cdiv(nbytes, threads * per_thread[variant])
+    return Launch(grid=min(blocks, grid or blocks), block=threads, args=(dst, src, n), **about)

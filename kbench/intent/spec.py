@@ -194,7 +194,7 @@ def kernel(
             raise SpecError(f"{where}: {error}") from error
         chosen = tuple(tuning) if tuning is not None else tuple(n for n in DEFAULT_TUNING if n in parsed)
         _validate(where, function, parsed, chosen, baselines)
-        _validate_only(where, parsed, chosen, only or {})
+        _validate_only(where, {**parsed, **more}, chosen, only or {})
         for name in more:
             if name not in parsed:
                 raise SpecError(

@@ -82,3 +82,9 @@ def test_further_names_belong_to_an_axis_and_are_not_its_own() -> None:
         hinted({"hind": ["plain"]})
     with pytest.raises(SpecError, match="twice"):
         hinted({"hint": ["streaming"]})
+
+
+def test_a_variant_that_is_there_when_asked_for_may_have_axes_of_its_own() -> None:
+    one = declare({"loads": ("looping",)}, also={"variant": ["looping"]})
+    assert all("loads" not in config.axes for config in one.configs({}))
+    assert {config.axes["loads"] for config in one.configs({"variant": "looping"})} == {2, 4}

@@ -11,7 +11,7 @@ from kbench.experiment.sweep import verify
 
 # Shapes x data types x variants, counted by hand; nothing is skipped.
 CASES = {
-    "copy": 3 * 3 * 7,
+    "copy": 3 * 3 * 8,
     "copy_blocks": 3 * 2 * 5,
     "transpose": 3 * 2 * 5,
     "transpose_heads": 3 * 2 * 3 * 2,  # and two layouts
@@ -24,7 +24,7 @@ CASES = {
 
 def test_the_suite_holds_three_shapes_of_every_variant_and_type() -> None:
     configs = suite("verify").configs
-    assert len(configs) == sum(CASES.values()) == 250
+    assert len(configs) == sum(CASES.values()) == 259
     shapes: dict[tuple[object, ...], set[str]] = {}
     for one in configs:
         axes = one.config.axes
