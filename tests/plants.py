@@ -48,6 +48,11 @@ def two_microseconds(m: Metrics, n: int) -> None:
     assert 5e-7 < m["duration_s"] < 5e-6
 
 
+def latency_bound(m: Metrics, n: int) -> None:
+    assert m["stall_long_scoreboard"] > 0.5
+    assert max(m["memory_throughput"], m["sm_throughput"]) < 0.6
+
+
 def compute_bound(m: Metrics, n: int) -> None:
     assert m["pipe_fma"] > 0.8
     assert m["dram_throughput"] < 0.3
@@ -83,7 +88,7 @@ EXPECTED: dict[str, Callable[[Metrics, int], None]] = {
     check.__name__: check
     for check in (
         uncoalesced, partial_sector_writes, bank_conflicts, spills, divergence, too_few_blocks, two_microseconds,
-        compute_bound, streaming_copy, limited_by_registers, limited_by_shared, limited_by_blocks,
+        latency_bound, compute_bound, streaming_copy, limited_by_registers, limited_by_shared, limited_by_blocks,
     )
 }  # fmt: skip
 """By kernel; each is given the metrics and the size n of the largest configuration. `cache_resident` is one under
