@@ -101,4 +101,4 @@ def cold_by_graph(device: CudaDevice, program: Program) -> float:
 
 def _node(device: CudaDevice, program: Program) -> float:
     """Seconds of one more run in a graph of many."""
-    return statistics.median(Pair(device, [program.submit], 10 * _GRAPH_RUNS).sample(_SAMPLES // 3))
+    return statistics.median(Pair(device, [program.submit], 5 * _GRAPH_RUNS, 15 * _GRAPH_RUNS).sample(_SAMPLES // 3))

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 from kbench.machine.cuda.activity import Record, in_order
+from kbench.machine.cuda.buffers import Buffers, Layout, loaded
 
-_BUFFER_BYTES = 2**20  # some 4,000 records; CUPTI asks for more buffers as it needs them
 _FORCED = 1  # CUPTI_ACTIVITY_FLAG_FLUSH_FORCED
 _TRIES, _PATIENCE_S = 20, 1e-3
 _PROFILERS = ("NSYS_PROFILING_SESSION_ID", "NV_NSIGHT_INJECTION_PORT_BASE", "NV_TPS_LAUNCH_TOKEN",
@@ -35,7 +35,7 @@ class Cupti:
 
     def __init__(self) -> None:
         self._api: Any = None
-        self._collected: list[Record] = []
+        self._buffers: Any = None
         self.on = False
         self.missing = self._load()
 
@@ -49,7 +49,7 @@ class Cupti:
             return f"cupti-python cannot be imported: {error} (pip install 'kbench[cupti]')"
         self._api = cupti
         try:
-            cupti.activity_register_callbacks(lambda: (_BUFFER_BYTES, 0), self._take)
+            self._buffers = self._delivered_to()
             self.start()
             self.stop()
             atexit.register(self._leave)
@@ -62,6 +62,20 @@ class Cupti:
         kind = self._api.ActivityKind
         return kind.CONCURRENT_KERNEL, kind.MEMCPY, kind.MEMSET
 
+    def _delivered_to(self) -> Buffers:
+        """Raises OSError where CUPTI delivers nothing there."""
+        api, (kernels, copies, fills) = self._api, self._kinds
+        api.get_timestamp()  # cupti-python loads the library when it is first called
+        stamps = ("correlation_id", "start", "end")
+        layouts = {
+            int(kernels): Layout(api.activity_kernel10_dtype, (*stamps, "name")),
+            int(copies): Layout(api.activity_memcpy6_dtype, (*stamps, "bytes")),
+            int(fills): Layout(api.activity_memset4_dtype, (*stamps, "bytes")),
+        }
+        buffers = Buffers(ctypes.CDLL(loaded()), layouts, {int(copies): "copy", int(fills): "fill"})
+        buffers.register()
+        return buffers
+
     def start(self) -> None:
         """Collect from here on, and forget what was collected before. The GPU must be idle."""
         if not self.on:
@@ -70,7 +84,7 @@ class Cupti:
             self.on = True
         else:
             self._api.activity_flush_all(0)
-        self._collected.clear()
+        self._buffers.forget()
 
     def stop(self) -> None:
         """Collect nothing, and cost nothing."""
@@ -79,7 +93,7 @@ class Cupti:
             for kind in self._kinds:
                 self._api.activity_disable(kind)
             self._api.activity_flush_all(0)
-        self._collected.clear()
+        self._buffers.forget()
 
     def _leave(self) -> None:
         """Before the interpreter ends: CUPTI must not call back into it afterwards."""
@@ -93,26 +107,13 @@ class Cupti:
         Raises ClockError where some were dropped or have no time stamps."""
         self._api.activity_flush_all(0)
         for _ in range(_TRIES):
-            if enough(len(self._collected)):
+            if enough(len(self._buffers.records())):
                 break
             self._api.activity_flush_all(_FORCED)
             time.sleep(_PATIENCE_S)  # buffers may be handed over by a thread of CUPTI's own
-        return in_order(self._collected, self._dropped())
+        return in_order(self._buffers.records(), self._dropped())
 
     def _dropped(self) -> int:
         count = ctypes.c_size_t()
         self._api.activity_get_num_dropped_records(0, 0, ctypes.addressof(count))
         return count.value
-
-    def _take(self, activities: Any) -> None:
-        """Called by CUPTI with a buffer of records, which are gone when it returns."""
-        kernels, copies, fills = self._kinds
-        for activity in activities:
-            kind = activity.kind
-            if kind == kernels:
-                name = activity.name
-            elif kind in (copies, fills):
-                name = f"{'copy' if kind == copies else 'fill'} of {activity.bytes} bytes"
-            else:
-                continue
-            self._collected.append(Record(activity.correlation_id, name, activity.start, activity.end))
