@@ -38,6 +38,7 @@ class FakeDevice:
         self._random = np.random.default_rng(seed)
         self.xp = np
         self.log: list[str] = []
+        self.joules: float | None = None
         self.weather: Iterator[Telemetry] = iter(())
         self.times = itertools.chain(times, itertools.cycle([1e-5, 1.001e-5, 0.999e-5]))
 
@@ -140,6 +141,10 @@ class FakeBound:
 
     def occupancy(self) -> float | None:
         return 0.5
+
+    def energy_j(self, least_s: float) -> float | None:
+        self.device.log.append(f"energy over {least_s:g} s")
+        return self.device.joules
 
     def memory_bytes(self) -> int | None:
         return sum(array.nbytes for array in self.memory.values())

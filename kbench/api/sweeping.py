@@ -10,6 +10,7 @@ from typing import Any
 
 from kbench.api.settings import method_of
 from kbench.errors import UsageError
+from kbench.experiment.enough import enough
 from kbench.experiment.result import Result
 from kbench.experiment.sweep import Sweep
 from kbench.intent.config import keys
@@ -72,8 +73,8 @@ def _collected(plan: Plan, device: str, note: Any, told: Callable[[Result], None
 def _stored(plan: Plan, device: str, note: Any, told: Callable[[Result], None], store: Store, fresh: bool) -> Rows:
     """The newest row of every configuration of the plan, those that the store held already included."""
     short = keys(p.config for p in plan.configs)
-    samples = plan.method.samples_min
-    done = None if fresh else (lambda info: store.done(info.uid, info.driver, samples))
+    suffices = enough(plan.method)
+    done = None if fresh else (lambda info: store.done(info.uid, info.driver, suffices))
     run = Sweep(plan, device, note=note, done=done)
     number: int | None = None
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import sys
 from collections import Counter
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 FAILED = 3
 LARGE = 2000
+ENERGY = {"energy_j", "joules_per_gb"}
 EACH_S = 0.3  # checking, warming up and the samples of a small kernel that is compiled already
 
 
@@ -53,6 +55,7 @@ def command(
       kbench sweep --kernel copy --axis nbytes=1MiB,64MiB,1GiB --block-size 128,256 --dtype float16
       kbench sweep --path my-kernels --device cpu
     """
+    from kbench.experiment.enough import enough
     from kbench.experiment.sweep import Sweep
     from kbench.reading import asked
     from kbench.record.store import Store
@@ -60,10 +63,11 @@ def command(
     choice, plan, broken = chosen.start(device)
     if columns:
         columns = asked.checked(columns, asked.of_plan(plan))  # before anything is measured
+        plan = counting_energy(plan) if ENERGY & set(columns) else plan
     ask_if_large(plan, yes)
     with Store.open(db) as store, Progress("sweep", len(plan.configs)) as progress, unreadable_told(store):
-        samples = plan.method.samples_min
-        done = None if fresh else (lambda info: store.done(info.uid, info.driver, samples))
+        suffices = enough(plan.method)
+        done = None if fresh else (lambda info: store.done(info.uid, info.driver, suffices))
         sweep = Sweep(plan, choice.name, done=done, note=progress.note, watch=lambda p, _: progress.show(p.config.id))
         session = _Session(store, sweep, progress)
         try:
@@ -187,6 +191,12 @@ def nothing_measured(statuses: Collection[str]) -> int:
         return 0
     console.say("kbench: nothing ran: every configuration of this selection is skipped, for the reasons above")
     return UsageError.exit_code
+
+
+def counting_energy(plan: Plan) -> Plan:
+    from msgspec.structs import replace
+
+    return dataclasses.replace(plan, method=replace(plan.method, energy=True))
 
 
 def ask_if_large(plan: Plan, yes: bool) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from kbench.errors import ClockError
 from kbench.experiment.check import works_in_place
-from kbench.experiment.result import Measurement
+from kbench.experiment.result import NO_ENERGY, Measurement
 from kbench.experiment.stats import Center, interval, relative, summarise, tick
 from kbench.experiment.verdict import Problem, Verdict, checked
 from kbench.intent.method import Method
@@ -27,6 +27,8 @@ BATCH = 10
 FIRST_ROUNDS = 4, 2
 """Rounds in which the least number of samples is taken, so that a drift reaches every configuration alike; where the
 cache state is sustained, which takes a while to come about in each batch."""
+ENERGY_S = 2.0
+"""Energy is counted in steps of some ten milliseconds: over so long they are little."""
 PATIENCE = 0.2
 """The share of a configuration's time-out after which sampling ends in any case: slow kernels on the cpu."""
 
@@ -61,11 +63,13 @@ class Entrant:
         self._cache = asked[1]
         self._clock, why = bound.clock(*asked)
         self._is_slope = self._clock == "graph"
+        self._least = method.least(self._clock)
         self._gauge = gauge or Gauge(lambda: None)
         self._batches: list[Batch] = []
         self._notes = [why] if why else []
         self._telemetry: list[Telemetry] = []
         self._throttled = self._arrived = False
+        self._energy_j: float | None = None
         self.a_sample_s = self._wall_s = self._sampled_s = 0.0
         self._looked: tuple[int, Center] | None = None
         self._first: tuple[int, Center] | None = None
@@ -83,9 +87,16 @@ class Entrant:
             verdict = self.check()
             self._notes.append("it works in place: the launch that was checked last was not a timed one")
         if verdict.ok:
+            self._count_energy()
             return verdict
         damage = f"the last timed launch was wrong, though the first launch was right: {verdict.damage or ''}"
         return Verdict(verdict.checks, damage.rstrip(": "))
+
+    def _count_energy(self) -> None:
+        if not self._method.energy:
+            return
+        self._energy_j = self._bound.energy_j(min(ENERGY_S, PATIENCE * self._method.timeout_s))
+        self._notes.append(NO_ENERGY if self._energy_j is None else "energy: of runs back to back")
 
     # ------------------------------------------------------------ sampling
     def warm_up(self) -> None:
@@ -104,8 +115,8 @@ class Entrant:
     def take_turn(self) -> None:
         """A batch in a round: the least number of samples in the first few rounds, then some more at a time."""
         n, method = len(self.samples), self._method
-        missing = method.samples_min - 1 - n
-        first = -(-(method.samples_min - 1) // FIRST_ROUNDS[self._cache == "sustained"])
+        missing = self._least - 1 - n
+        first = -(-(self._least - 1) // FIRST_ROUNDS[self._cache == "sustained"])
         wanted = min(missing, first) if missing > 0 else max(BATCH, n // 3)
         room = method.samples_max - 1 - n
         if room > 0:
@@ -115,7 +126,7 @@ class Entrant:
     @property
     def enough(self) -> bool:
         """Whether it has its least number of samples (the last one, which is checked, is still to come)."""
-        return len(self.samples) >= self._method.samples_min - 1
+        return len(self.samples) >= self._least - 1
 
     @property
     def done(self) -> bool:
@@ -142,7 +153,7 @@ class Entrant:
 
     def first_look(self) -> Center:
         """Of its first few rounds alone: all have these, taken at the same time, whatever drifts later."""
-        first = self.samples[: max(self._method.samples_min - 1, 1)]
+        first = self.samples[: max(self._least - 1, 1)]
         if self._first is None or self._first[0] != len(first):
             self._first = len(first), interval(first, self._correction)
         return self._first[1]
@@ -233,6 +244,7 @@ class Entrant:
             seed=seed,
             telemetry=tuple(dict.fromkeys(self._telemetry)),
             throttled=self._throttled,
+            energy_j=self._energy_j,
             memory_bytes=self._bound.memory_bytes(),
         )
         if not found.near_floor:

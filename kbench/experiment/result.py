@@ -44,6 +44,9 @@ class Summary(msgspec.Struct, frozen=True):
     median_high_s: float | None = None
 
 
+NO_ENERGY = "energy: this device does not count it"
+
+
 class Measurement(msgspec.Struct, frozen=True):
     """Samples of one configuration as its clock gave them (nothing subtracted, none dropped), and their summary.
 
@@ -51,8 +54,8 @@ class Measurement(msgspec.Struct, frozen=True):
     of that bias. sets, covered_bytes: buffer sets that a rotation touched, and their distinct bytes. rounds: of batches
     among the other configurations of the problem, in an order drawn from `seed`. telemetry: the first and the last
     reading, and every throttled one. throttled: some samples were taken while the device was, twice in a row. energy_j:
-    of one sample. memory_bytes: of the distinct arrays. process_centers_s: one for each fresh process, where several
-    measured; spread: their coefficient of variation.
+    of one run among its like, where it was asked for. memory_bytes: of the distinct arrays. process_centers_s: one for
+    each fresh process, where several measured; spread: their coefficient of variation.
     """
 
     clock: str

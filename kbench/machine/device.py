@@ -49,7 +49,6 @@ class Telemetry(msgspec.Struct, frozen=True):
     """What the device says of itself at one moment; None where it does not say.
 
     throttle: why clocks are lower than they could be, in words, () if nothing holds them down ("idle" is no reason).
-    energy_j: what the whole GPU has used since the driver was loaded: only differences mean something.
     """
 
     sm_clock_hz: float | None = None
@@ -57,7 +56,6 @@ class Telemetry(msgspec.Struct, frozen=True):
     temperature_c: float | None = None
     power_w: float | None = None
     throttle: tuple[str, ...] = ()
-    energy_j: float | None = None
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -132,6 +130,10 @@ class Bound(Protocol):
 
     def registers(self) -> int | None:
         """Registers a thread of the first launch as loaded; None where unknown."""
+
+    def energy_j(self, least_s: float) -> float | None:
+        """Joules that one run takes of the whole device, among its like for at least so long; None where nothing
+        counts them."""
 
     def memory_bytes(self) -> int | None:
         """Device memory of the Op's arrays (guard bands left out); None where it has none of its own."""

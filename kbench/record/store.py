@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from kbench.errors import StoreError
-from kbench.experiment.result import Result
+from kbench.experiment.result import Measurement, Result
 from kbench.profiling.profile import Profile
 from kbench.record.columns import UNFIT, columns_of_profile, columns_of_result, text_of
 from kbench.record.environment import Environment, now_utc
@@ -171,13 +171,15 @@ class Store:
         """All rows of one configuration on one device, oldest first."""
         return self._stored("WHERE config = ? AND device_uid = ? ORDER BY id", (config, device_uid))
 
-    def done(self, device_uid: str, driver: str | None = None, samples: int = 1) -> set[tuple[str, str]]:
+    def done(
+        self, device_uid: str, driver: str | None = None, enough: Callable[[Measurement], bool] = lambda measured: True
+    ) -> set[tuple[str, str]]:
         """(configuration id, source hash) of what need not run again on this device (and driver, where one is given).
 
         Judged by the newest row of each configuration, the one that readers are shown: a failure that would come back
         is done, and so is one that may not (TRANSIENT) while the run that met it was killed and is still to be resumed;
         once a later run has ended in order, it is tried again. A row of an unknown source is never done, nor one of
-        fewer samples than are asked for (unless it says that the kernel is too slow for more).
+        which the measurement is not `enough`.
         """
         rows = self._stored(f"WHERE {_NEWEST} AND device_uid = ? AND (? IS NULL OR driver = ?)",
                             (device_uid, driver, driver))  # fmt: skip
@@ -186,7 +188,7 @@ class Store:
         return {
             (row.result.config.id, row.result.source)
             for row in rows
-            if row.result.source and _settled(row.result, row.run > (ended or 0), samples)
+            if row.result.source and _settled(row.result, row.run > (ended or 0), enough)
         }
 
     def settle(self) -> None:
@@ -248,13 +250,7 @@ class Store:
             return None
 
 
-def _settled(result: Result, resuming: bool, samples: int) -> bool:
+def _settled(result: Result, resuming: bool, enough: Callable[[Measurement], bool]) -> bool:
     if result.status == "ok":
-        return _sampled(result, samples)
+        return result.measurement is None or enough(result.measurement)
     return resuming or result.status not in TRANSIENT
-
-
-def _sampled(result: Result, samples: int) -> bool:
-    """Whether a row has so many samples, or says that it could have no more."""
-    measured = result.measurement
-    return measured is None or measured.summary.n >= samples or f"only {measured.summary.n} samples" in measured.note

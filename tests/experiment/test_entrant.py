@@ -6,16 +6,18 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from fake_device import FakeDevice
 
 from kbench.errors import ClockError, SpecError
 from kbench.experiment.contest import Contest
+from kbench.experiment.enough import enough
 from kbench.experiment.entrant import Entrant
-from kbench.experiment.result import Measurement
+from kbench.experiment.result import NO_ENERGY, Measurement
 from kbench.experiment.verdict import Problem
-from kbench.intent.method import Method
+from kbench.intent.method import PRESETS, Method
 from kbench.intent.op import Call, Op, Out
 
 X = np.arange(1, 9, dtype=np.float32)
@@ -250,6 +252,38 @@ def contested(device: FakeDevice) -> tuple[Any, Measurement]:
     entrant = Entrant("a", bound, outs, Problem("p", np), Method(samples_min=20), ("auto", "cold"))
     (event, *_) = list(Contest([entrant], Method(samples_min=20), lambda _, phase: None))
     return event.verdict, entrant.measurement()
+
+
+@pytest.mark.parametrize("joules", [0.25, None])
+def test_energy_is_counted_once_after_the_last_check_and_only_on_request(joules: float | None) -> None:
+    for asked in (True, False):
+        device, method = FakeDevice(), Method(energy=asked)
+        device.joules = joules
+        y = np.zeros_like(X)
+        outs = {"y": Out(y, X)}
+        bound = device.bind(Op(steps=[Call(copy, (y, X))], outputs=outs, bytes_read=32), [None])
+        entrant = Entrant("a", bound, outs, Problem("p", np), method, ("auto", "cold"))
+        list(Contest([entrant], method, lambda _, phase: None))
+        measured = entrant.measurement()
+        assert [line for line in device.log if "energy" in line] == ["energy over 2 s"] * asked
+        assert device.log[-1] == ("energy over 2 s" if asked else "read y")
+        assert measured.energy_j == (joules if asked else None)
+        assert (NO_ENERGY in measured.note) == (asked and joules is None)
+        assert enough(Method(energy=True))(measured) == asked
+
+
+def test_slopes_need_fewer_samples_unless_a_number_was_asked_for() -> None:
+    assert [Method().least(clock) for clock in ("cupti", "events", "graph", "host")] == [20, 20, 8, 20]
+    assert Method(samples_min=12, samples_max=12).least("graph") == 12
+    assert Method(samples_min=1, samples_max=9).least("graph") == 1
+    assert [Method().of_preset(name).least("graph") for name in PRESETS] == [4, 16]
+    _, measured, _ = run(method=Method(samples_min=8, samples_max=8))
+    assert measured
+    for clock, is_enough in (("graph", True), ("cupti", False)):
+        timed = msgspec.structs.replace(measured, clock=clock)
+        assert enough(Method())(timed) == is_enough
+        short = msgspec.structs.replace(timed, note="only 8 samples: they took 2.0 s")
+        assert enough(Method())(short)
 
 
 def test_a_clock_that_lost_its_samples_tries_again_and_the_row_says_so() -> None:

@@ -22,9 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kbench.errors import StoreError
+from kbench.experiment.enough import enough
 from kbench.experiment.result import STATUSES, Check, Measurement, Result, Roof, Summary
 from kbench.intent.config import Config
 from kbench.intent.dtypes import DType
+from kbench.intent.method import Method
 from kbench.record.environment import collect
 from kbench.record.filter import Filter
 from kbench.record.format import APPLICATION, FORMAT
@@ -390,7 +392,7 @@ def test_a_row_of_fewer_samples_than_asked_for_is_not_done(tmp_path: Path) -> No
     with Store.open(tmp_path / "k.db") as store:
         run = store.begin(collect())
         store.add(run, row)
-        assert len(store.done(synthetic.GPU.uid, samples=40)) == 1
-        assert store.done(synthetic.GPU.uid, samples=41) == set()
+        assert len(store.done(synthetic.GPU.uid, enough=enough(Method(samples_min=40, samples_max=40)))) == 1
+        assert store.done(synthetic.GPU.uid, enough=enough(Method(samples_min=41, samples_max=41))) == set()
         store.add(run, msgspec.structs.replace(row, measurement=slow))
-        assert len(store.done(synthetic.GPU.uid, samples=41)) == 1
+        assert len(store.done(synthetic.GPU.uid, enough=enough(Method(samples_min=41, samples_max=41)))) == 1

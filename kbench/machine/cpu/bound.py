@@ -221,6 +221,9 @@ class CpuBound:
     def clock(self, asked: str, cache: str = "cold") -> tuple[str, str]:
         return self._clock.choose(asked, cache)
 
+    def energy_j(self, least_s: float) -> None:
+        return None
+
     def memory_bytes(self) -> int | None:
         return sum(base.nbytes for base in self._layout.bases)
 

@@ -182,6 +182,16 @@ class CudaBound:
             return "it moves bytes over the host link"
         return "it uses host memory" if any(base.host for base in self._layout.bases) else ""
 
+    def energy_j(self, least_s: float) -> float | None:
+        begin_j = self._device.energy_j()
+        if begin_j is None:
+            return None
+        with faults(self._words):
+            self._memory.regain()
+            runs = self._device.clocks.keep_busy(self._subject, least_s, rotating=not self._unrotatable)
+        end_j = self._device.energy_j()
+        return None if end_j is None else (end_j - begin_j) / runs
+
     def memory_bytes(self) -> int | None:
         return sum(base.nbytes for base in self._layout.bases if not base.host)
 

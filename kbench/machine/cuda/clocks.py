@@ -37,6 +37,8 @@ FLOOR_SAMPLES = 15
 MOST_ROLLED, MOST_ROLLED_S = 512, 5e-3
 """Runs before the first sample of a batch at most, and seconds, for sets that are small: to fill L2 takes many."""
 _SHORT_S = 200e-6
+BUSY_S = 20e-3
+"""Work that is queued before the host waits for it, where a GPU is only to be kept busy."""
 
 
 @dataclass
@@ -117,20 +119,39 @@ class Clocks:
         return by_events, graph.slopes(*self.by_cupti.spans(2 * count + 1), pair.runs)
 
     def times(self, graphs: Sequence[Graph]) -> list[float]:
-        """Seconds of each graph, by events around them, launched one after another behind the first, which runs once
-        more than it is timed."""
+        """Seconds of each graph, by events around them, launched one after another behind the last of them, which runs
+        once more than it is timed."""
         from cupy.cuda import Event, runtime
 
         while len(self._events) < 2 * len(graphs):
             self._events.append(Event())
         main, stamps = self._device.stream(0).ptr, [event.ptr for event in self._events]
-        graphs[0].launch()
+        graphs[-1].launch()
         for number, each in enumerate(graphs):
             runtime.eventRecord(stamps[2 * number], main)
             each.launch()
             runtime.eventRecord(stamps[2 * number + 1], main)
         self._device.synchronize()
         return [1e-3 * runtime.eventElapsedTime(stamps[2 * n], stamps[2 * n + 1]) for n in range(len(graphs))]
+
+    def keep_busy(self, subject: Subject, least_s: float, rotating: bool) -> int:
+        """Runs back to back for at least so long; how many there were."""
+        self.quiet()
+        program, runs, begin = subject.program, 0, time.perf_counter()
+        if program.uncapturable:
+            turn, each = program.submit, 1
+        else:
+            cache = "sustained" if rotating else "warm"
+            self._by_graph(subject, 1, cache)
+            pair = subject.pairs[cache][1]
+            turn, each = pair.launch, pair.short + pair.long
+        at_once = max(1, int(BUSY_S / (self._about(subject) * each)))
+        while time.perf_counter() - begin < least_s:
+            for _ in range(at_once):
+                turn()
+            self._device.synchronize()
+            runs += at_once * each
+        return runs
 
     def _by_cupti(self, subject: Subject, count: int, cache: str) -> Batch:
         program, floor = subject.program, self._floor("cupti", cache)
@@ -192,7 +213,7 @@ class Clocks:
         return max(subject.run_s, 1e-7)
 
     def _pair(self, subject: Subject, turning: Rotation | None) -> tuple[Pair, int]:
-        """Graphs of a fitting length, and the bytes of the sets that the shorter one runs on."""
+        """Graphs of fitting lengths, and the bytes of the sets that they run on."""
         program, about = subject.program, self._about(subject)
         submits: list[Callable[[], None]] = [program.submit]
         sets = 1
@@ -201,14 +222,13 @@ class Clocks:
             submits = [partial(turning.submit, number) for number in range(sets - 1, -1, -1)]
         if about < _SHORT_S:
             few = max(1, min(8, graph.MOST_NODES // 2 // max(program.entries, 1)))
-            about = subject.run_s = statistics.median(Pair(self._device, submits, few).sample(3))
-        runs = graph.length(about, program.entries, sets)
+            about = subject.run_s = statistics.median(Pair(self._device, submits, few, 2 * few).sample(3))
+        short, long = graph.lengths(about, program.entries, sets)
         if turning is None:
-            return Pair(self._device, submits, runs), 0
+            return Pair(self._device, submits, short, long), 0
         turning.begin()
-        short = graph.captured(self._device, submits, runs)
-        covered = turning.covered(min(runs, sets))
-        return Pair(self._device, submits, runs, short), covered
+        pair = Pair(self._device, submits, short, long)
+        return pair, turning.covered(min(short + long, sets))
 
     def _by_events(self, program: Program, count: int, cache: str) -> Batch:
         floor, timed = self._floor("events", cache, program), self.by_events.sample(program, count, cache == "cold")
@@ -239,7 +259,7 @@ class Clocks:
         if clock == "cupti":
             return self.traced(nothing, FLOOR_SAMPLES, cold)
         if clock == "graph":
-            return Pair(self._device, [nothing.submit], 500).sample(9)
+            return Pair(self._device, [nothing.submit], 250, 750).sample(9)
         if not held:
             nothing = Program(1, "what it is compared with is not held either", (nothing.submit,))
         return self.by_events.sample(nothing, FLOOR_SAMPLES, cold).elapsed_s

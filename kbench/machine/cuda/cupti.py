@@ -11,24 +11,34 @@ import atexit
 import ctypes
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kbench.machine.cuda.activity import Record, in_order
+from kbench.machine.cuda.buffers import Buffers, Layout, loaded
 from kbench.machine.profiler import around
 
-_BUFFER_BYTES = 2**20  # some 4,000 records; CUPTI asks for more buffers as it needs them
 _FORCED = 1  # CUPTI_ACTIVITY_FLAG_FLUSH_FORCED
 _TRIES, _PATIENCE_S = 20, 1e-3
+_STAMPS = ("correlation_id", "start", "end")
+_FIELDS = {
+    "CONCURRENT_KERNEL": ("activity_kernel10_dtype", (*_STAMPS, "stream_id", "name")),
+    "MEMCPY": ("activity_memcpy6_dtype", (*_STAMPS, "stream_id", "bytes", "copy_kind", "src_kind", "dst_kind")),
+    "MEMSET": ("activity_memset4_dtype", (*_STAMPS, "stream_id", "bytes")),
+    "RUNTIME": ("activity_api_dtype", (*_STAMPS, "thread_id", "cbid")),
+    "DRIVER": ("activity_api_dtype", (*_STAMPS, "thread_id", "cbid")),
+    "SYNCHRONIZATION": ("activity_synchronization2_dtype", (*_STAMPS, "type")),
+}
+"""What is read of each kind of record, by cupti-python's names of kind, layout and fields."""
 
 
 class Cupti:
-    """missing: why it cannot be used here, "" if it can."""
+    """missing: why it cannot be used here, "" if it can. api: the module cupti.cupti, where it can."""
 
     def __init__(self) -> None:
-        self._api: Any = None
-        self._collected: list[Record] = []
-        self.diverted: Callable[[Any], None] | None = None  # takes buffers of records in this one's place
+        self.api: Any = None
+        self._buffers: Any = None
         self.on = False
         self.missing = self._load()
 
@@ -40,9 +50,9 @@ class Cupti:
             from cupti import cupti
         except ImportError as error:
             return f"cupti-python cannot be imported: {error} (pip install 'kbench[cupti]')"
-        self._api = cupti
+        self.api = cupti
         try:
-            cupti.activity_register_callbacks(lambda: (_BUFFER_BYTES, 0), self._take)
+            self._buffers = self._delivered_to()
             self.start()
             self.stop()
             atexit.register(self._leave)
@@ -50,29 +60,40 @@ class Cupti:
             return f"CUPTI refuses: {error}"
         return ""
 
+    def _delivered_to(self) -> Buffers:
+        """Raises OSError where CUPTI delivers nothing there."""
+        self.api.get_timestamp()  # cupti-python loads the library when it is first called
+        layouts = {
+            int(getattr(self.api.ActivityKind, kind)): Layout(getattr(self.api, dtype), fields)
+            for kind, (dtype, fields) in _FIELDS.items()
+        }
+        buffers = Buffers(ctypes.CDLL(loaded()), layouts)
+        buffers.register()
+        return buffers
+
     @property
     def _kinds(self) -> tuple[int, ...]:
-        kind = self._api.ActivityKind
+        kind = self.api.ActivityKind
         return kind.CONCURRENT_KERNEL, kind.MEMCPY, kind.MEMSET
 
     def start(self) -> None:
         """Collect from here on, and forget what was collected before. The GPU must be idle."""
         if not self.on:
             for kind in self._kinds:
-                self._api.activity_enable(kind)
+                self.api.activity_enable(kind)
             self.on = True
         else:
-            self._api.activity_flush_all(0)
-        self._collected.clear()
+            self.api.activity_flush_all(0)
+        self._buffers.forget()
 
     def stop(self) -> None:
         """Collect nothing, and cost nothing."""
         if self.on:
             self.on = False
             for kind in self._kinds:
-                self._api.activity_disable(kind)
-            self._api.activity_flush_all(0)
-        self._collected.clear()
+                self.api.activity_disable(kind)
+            self.api.activity_flush_all(0)
+        self._buffers.forget()
 
     def _leave(self) -> None:
         """Before the interpreter ends: CUPTI must not call back into it afterwards."""
@@ -84,40 +105,51 @@ class Cupti:
     def records(self, enough: Callable[[int], bool]) -> list[Record]:
         """Everything since `start`, in launch order; the GPU must be idle. enough: whether so many records can be all.
         Raises ClockError where some were dropped or have no time stamps."""
-        self._api.activity_flush_all(0)
+        self.api.activity_flush_all(0)
         for _ in range(_TRIES):
-            if enough(len(self._collected)):
+            if enough(len(self._buffers.activities())):
                 break
-            self._api.activity_flush_all(_FORCED)
+            self.api.activity_flush_all(_FORCED)
             time.sleep(_PATIENCE_S)  # buffers may be handed over by a thread of CUPTI's own
-        return in_order(self._collected, self._dropped())
+        kernels, copies, _ = self._kinds
+        records = [
+            Record(
+                a.correlation_id,
+                a.name if a.kind == kernels else f"{'copy' if a.kind == copies else 'fill'} of {a.bytes} bytes",
+                a.start,
+                a.end,
+            )
+            for a in self._buffers.activities()
+        ]
+        return in_order(records, self.dropped())
 
-    @property
-    def api(self) -> Any:
-        """The module cupti.cupti; None where it is missing."""
-        return self._api
+    @contextmanager
+    def collecting(self, kinds: Iterable[int]) -> Iterator[None]:
+        """Other kinds of record than the clock's are collected inside the block; `flushed` gives them. The GPU must be
+        idle."""
+        self.stop()
+        wanted = tuple(kinds)
+        try:
+            for kind in wanted:
+                self.api.activity_enable(kind)
+            yield
+        finally:
+            for kind in wanted:
+                self.api.activity_disable(kind)
+            self.forget()
+
+    def flushed(self, forced: bool = True) -> list[Any]:
+        """All activities since the last `forget`, as buffers.Layout makes them, with the fields of _FIELDS."""
+        self.api.activity_flush_all(_FORCED if forced else 0)
+        return list(self._buffers.activities())
+
+    def forget(self) -> None:
+        """Whatever was collected so far, delivered or not."""
+        self.api.activity_flush_all(_FORCED)
+        self._buffers.forget()
 
     def dropped(self) -> int:
         """Records that CUPTI had no room for since it was last asked."""
-        return self._dropped()
-
-    def _dropped(self) -> int:
         count = ctypes.c_size_t()
-        self._api.activity_get_num_dropped_records(0, 0, ctypes.addressof(count))
+        self.api.activity_get_num_dropped_records(0, 0, ctypes.addressof(count))
         return count.value
-
-    def _take(self, activities: Any) -> None:
-        """Called by CUPTI with a buffer of records, which are gone when it returns."""
-        if self.diverted is not None:
-            self.diverted(activities)
-            return
-        kernels, copies, fills = self._kinds
-        for activity in activities:
-            kind = activity.kind
-            if kind == kernels:
-                name = activity.name
-            elif kind in (copies, fills):
-                name = f"{'copy' if kind == copies else 'fill'} of {activity.bytes} bytes"
-            else:
-                continue
-            self._collected.append(Record(activity.correlation_id, name, activity.start, activity.end))

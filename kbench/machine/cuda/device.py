@@ -83,6 +83,10 @@ class CudaDevice:
     def telemetry(self) -> Telemetry | None:
         return self._sensors.read()
 
+    def energy_j(self) -> float | None:
+        """What this GPU has used since its driver was loaded; only differences mean something."""
+        return self._sensors.energy_j()
+
     @cached_property
     def _sensors(self) -> Sensors:
         from cupy.cuda import runtime

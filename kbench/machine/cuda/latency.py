@@ -88,4 +88,4 @@ def _graph_launch(device: CudaDevice) -> float:
 
 
 def _graph_node(device: CudaDevice) -> float:
-    return statistics.median(Pair(device, [device.nothing.submit], _NODES).sample(_ROUNDS // 10))
+    return statistics.median(Pair(device, [device.nothing.submit], _NODES, 2 * _NODES).sample(_ROUNDS // 10))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib import metadata
 from typing import Any, Literal, NamedTuple
 
@@ -16,7 +16,6 @@ from kbench.machine.span import Span, Trace
 
 RUNS = 3
 """Of which the median is kept."""
-_FORCED = 1  # CUPTI_ACTIVITY_FLAG_FLUSH_FORCED
 _TRIES, _PATIENCE_S = 50, 1e-3
 _COPIES = {1: "h2d", 2: "d2h", 8: "d2d", 9: "h2h", 10: "p2p"}  # CUpti_ActivityMemcpyKind
 _PAGEABLE = 1  # CUPTI_ACTIVITY_MEMORY_KIND_PAGEABLE
@@ -41,11 +40,10 @@ class Raw(NamedTuple):
 
 
 class Recorder:
-    """Collects everything while it is open. CUPTI serves one at a time: the clock `cupti` must be quiet meanwhile."""
+    """Collects everything while it is open. CUPTI serves one at a time: the clock `cupti` is quiet meanwhile."""
 
     def __init__(self, cupti: Cupti) -> None:
         self._cupti, self._api = cupti, cupti.api
-        self._taken: list[Raw] = []
         kind = self._api.ActivityKind
         self._makers: dict[int, Callable[[Any], Raw | None]] = {
             int(kind.CONCURRENT_KERNEL): _kernel, int(kind.MEMCPY): _copy, int(kind.MEMSET): _fill,
@@ -53,52 +51,37 @@ class Recorder:
         }  # fmt: skip
         self._names: dict[tuple[int, int], str] = {}
 
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __call__(self) -> AbstractContextManager[None]:
         """Records are collected inside the block; `run` is for in there. The GPU must be idle."""
-        self._cupti.stop()
-        self._cupti.diverted = self._take
-        try:
-            for kind in self._makers:
-                self._api.activity_enable(kind)
-            yield
-        finally:
-            for kind in self._makers:
-                self._api.activity_disable(kind)
-            self._api.activity_flush_all(_FORCED)
-            self._cupti.diverted = None
+        return self._cupti.collecting(self._makers)
 
     def run(self, submit: Callable[[], None], wait: Callable[[], None], least: int) -> list[Raw]:
         """Everything that one run leaves. least: of pieces of work, which it has without doubt. Raises ClockError where
         records are missing or were dropped."""
-        self._api.activity_flush_all(_FORCED)
+        self._cupti.forget()
         self._cupti.dropped()
-        self._taken.clear()
         submit()
         wait()
-        self._api.activity_flush_all(0)
+        before = len(self._cupti.flushed(forced=False))
         for _ in range(_TRIES):
-            before = len(self._taken)
-            self._api.activity_flush_all(_FORCED)
             time.sleep(_PATIENCE_S)  # buffers may be handed over by a thread of CUPTI's own
-            if len(self._taken) == before and _work(self._taken) >= least:
+            found = self._cupti.flushed()
+            made = [raw for raw in map(self._made, found) if raw is not None]
+            if len(found) == before and _work(made) >= least:
                 break
+            before = len(found)
         else:
-            raise ClockError(f"CUPTI delivered {_work(self._taken)} records of {least} kernels and copies")
+            raise ClockError(f"CUPTI delivered {_work(made)} records of {least} kernels and copies")
         if dropped := self._cupti.dropped():
             raise ClockError(f"CUPTI dropped {dropped} of its records: the timeline is not complete")
-        return list(self._taken)
+        return made
+
+    def _made(self, activity: Any) -> Raw | None:
+        return self._makers[activity.kind](activity)
 
     def stream_id(self, stream: int) -> int:
         """CUPTI's number of a CUDA stream."""
         return int(self._api.get_stream_id_ex(0, stream, 0))
-
-    def _take(self, activities: Any) -> None:
-        for activity in activities:
-            make = self._makers.get(activity.kind)
-            made = make(activity) if make else None
-            if made is not None:
-                self._taken.append(made)
 
     def _runtime(self, activity: Any) -> Raw:
         return self._call(activity, self._api.CallbackDomain.RUNTIME_API)

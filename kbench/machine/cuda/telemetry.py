@@ -44,8 +44,14 @@ class Sensors:
             temperature_c=_scaled(ask("nvmlDeviceGetTemperature", handle, _TEMPERATURE), 1.0),
             power_w=_scaled(ask("nvmlDeviceGetPowerUsage", handle), 1e-3),
             throttle=reasons(ask("nvmlDeviceGetCurrentClocksThrottleReasons", handle)),
-            energy_j=_scaled(ask("nvmlDeviceGetTotalEnergyConsumption", handle), 1e-3),
         )
+
+    def energy_j(self) -> float | None:
+        """What the board has used since the driver was loaded; None where NVML does not count it. Asking takes some
+        milliseconds (4 on an H200, 2026-11-20)."""
+        if self._handle is None:
+            return None
+        return _scaled(self._nvml.ask("nvmlDeviceGetTotalEnergyConsumption", self._handle), 1e-3)
 
     def close(self) -> None:
         self._nvml.__exit__(None, None, None)

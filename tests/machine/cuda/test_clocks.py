@@ -6,12 +6,14 @@ import statistics
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from simulated_gpu import EVENT_S, GAP_S, NOTHING_S, SimulatedCupti, SimulatedGpu
 
 from kbench.errors import ClockError
 from kbench.machine.cuda import rotation
 from kbench.machine.cuda.clocks import Subject
-from kbench.machine.cuda.graph import last, length, slopes
+from kbench.machine.cuda.graph import MOST_NODES, last, lengths, slopes
 from kbench.machine.cuda.program import Program
 from kbench.machine.cuda.rotation import Rotation, Shape, order, shape
 from kbench.machine.floors import GROUPS
@@ -193,17 +195,48 @@ def test_a_graph_is_captured_once(gpu: SimulatedGpu) -> None:
     assert len(ran) == captured
 
 
-def test_the_length_of_a_graph() -> None:
-    assert length(1.001e-6, 1, 1) == 1000
-    assert length(1e-6, 1, 1800) == 1800
-    assert length(1e-6, 1, 5000) == 2048  # capturing costs host time
-    assert length(1e-6, 16, 1) == 128
-    assert length(126e-6, 1, 1) == 8
-    assert length(20e-3, 1, 1) == 2
-    assert length(10e-3, 1, 2048) == 2  # no more than some milliseconds, however many sets there are
-    assert length(99.9e-6, 1, 2048) == 200
+@pytest.mark.parametrize("uncapturable", ["", "a library call"])
+def test_a_gpu_is_kept_busy_and_every_run_is_counted(gpu: SimulatedGpu, uncapturable: str) -> None:
+    what, _ = rotating(gpu, sets=6, touched=32 * MIB)
+    what.program.uncapturable = uncapturable
+    assert gpu.clocks.keep_busy(what, 5e-3, rotating=not uncapturable) > 0
+    gpu.trace.clear()
+    runs = gpu.clocks.keep_busy(what, 5e-3, rotating=not uncapturable)
+    ran = [name for name, *_ in gpu.trace].count("kernel")
+    pair = None if uncapturable else what.pairs["sustained"][1]
+    sample = pair.short + 2 * pair.long if pair else 0  # to have the graphs made, one slope is sampled
+    assert ran == runs + sample
+    assert runs * KERNEL_S > 0.5 * 20e-3
+
+
+def test_the_lengths_of_graphs() -> None:
+    assert lengths(1.001e-6, 1, 1) == (125, 625)
+    assert lengths(1e-6, 1, 1440) == (125, 1315)  # one whole turn of the sets together
+    assert lengths(1e-6, 1, 90) == (125, 685)  # nine turns
+    assert lengths(1e-6, 1, 6000) == (125, 4096)  # capturing costs host time
+    assert lengths(1e-6, 16, 1) == (125, 256)
+    assert lengths(1e-6, 10_000, 1) == (1, 2)
+    assert lengths(126e-6, 1, 1) == (1, 5)
+    assert lengths(20e-3, 1, 1) == (1, 3)
+    assert lengths(10e-3, 1, 2048) == (1, 3)  # a turn may take no more than some milliseconds, however many sets
+    assert lengths(99.9e-6, 1, 200) == (1, 199)
     assert slopes([1.0, 1.1], [3.0, 3.5], 4) == pytest.approx((0.5, 0.6))
     assert last("edcba", 7) == list("baedcba")  # type: ignore[arg-type]
+
+
+@given(st.floats(1e-7, 1e-2), st.integers(1, 20), st.integers(1, 2048))
+def test_no_set_comes_round_early_within_short_and_long_graphs(run_s: float, entries: int, sets: int) -> None:
+    short, long = lengths(run_s, entries, sets)
+    assert 1 <= short < long
+    assert long * entries <= MOST_NODES
+    turns = last(range(sets - 1, -1, -1), short + long)  # type: ignore[arg-type]
+    assert turns[-1] == 0
+    seen: dict[int, int] = {}
+    whole = (short + long) % sets == 0
+    for index, number in enumerate(turns * 3):  # type: ignore[var-annotated]
+        assert index - seen.get(number, -(10**6)) >= (sets if whole else min(sets, short))
+        seen[number] = index
+    assert whole or short + long < sets or long < 2 * sets
 
 
 def test_a_graph_and_what_cupti_sees_of_it_are_the_same_launches(traced: SimulatedGpu) -> None:

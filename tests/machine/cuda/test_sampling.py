@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kbench.errors import UsageError
+from kbench.machine.cuda.calibration import middle
 from kbench.machine.cuda.choice import CACHES, LONG, PAIRS, Facts, choose
 from kbench.machine.cuda.clocks import by_host
 from kbench.machine.cuda.events import MANY_ENTRIES, queue
@@ -118,3 +120,12 @@ def test_unknown_names_come_with_the_known_ones() -> None:
         choose("event", "cold", facts())
     with pytest.raises(UsageError, match="did you mean sustained"):
         choose("auto", "sustain", facts())
+
+
+def test_the_middle_of_samples_lies_between_ticks_and_far_from_outliers() -> None:
+    tick, rng = 32e-9, np.random.default_rng(3)
+    samples = np.round(rng.normal(1.41e-6, 40e-9, 400) / tick) * tick
+    samples[:20] = 1e-3
+    assert middle(samples) == pytest.approx(1.41e-6, abs=6e-9)
+    assert middle([5.0]) == 5.0
+    assert middle([1.0, 2.0, 3.0, 100.0]) == 2.5
