@@ -99,3 +99,13 @@ FAULTS: dict[str, tuple[str, int]] = {
     "divergent_barrier": ("synccheck", 6),
 }  # fmt: skip
 """Kernel of tests/sanitized -> the check that finds it, and in which line."""
+
+RULES: dict[str, str] = {
+    "uncoalesced": "uncoalesced", "partial_sector_writes": "partial-sectors", "bank_conflicts": "bank-conflicts",
+    "spills": "spilling", "divergence": "divergent", "too_few_blocks": "too-little-parallelism",
+    "two_microseconds": "launch-bound", "latency_bound": "latency-bound", "compute_bound": "compute-bound",
+    "cache_resident": "cache-resident", "streaming_copy": "bandwidth-bound",
+    "limited_by_registers": "occupancy-registers", "limited_by_shared": "occupancy-shared-memory",
+    "limited_by_blocks": "occupancy-block-size",
+}  # fmt: skip
+"""Kernel of tests/profiled -> the rule of the diagnosis that it is planted for."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from commandline import ROOT, environment
 
-sys.path.insert(0, str(ROOT / "tests" / "gpu"))
+sys.path.append(str(ROOT / "tests" / "gpu"))
 
 from peer import harnesses, tables
 from peer.configs import Asked, Key, Run, key_of, run_of

@@ -28,7 +28,7 @@ def lift(found: Lift) -> str:
         return f"blocks of {found.change.threads} threads would allow {then}"
     parts = {
         "registers": f"{found.change.registers} registers a thread",
-        "shared memory": f"{units.size(found.change.shared_bytes)} of shared memory a block",
+        "shared memory": f"{found.change.shared_bytes} bytes of shared memory a block",
     }
     return f"at most {' and '.join(parts[name] for name in found.names)} would allow {then}"
 

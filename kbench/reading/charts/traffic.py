@@ -23,7 +23,7 @@ _LEVELS = (
     ("L2, as counted", COLOURS[4]),
     ("DRAM, as counted", COLOURS[0]),
 )
-_PALE = 0.5  # what is written, behind what is read
+_FAINT = 0.5  # what is written, behind what is read
 _BAR, _GROUP_IN = 0.2, 0.72
 
 
@@ -87,7 +87,7 @@ def _chart(view: View, shown: Sequence[tuple[Problem, Profiled]], left_out: int)
     step = next(step for step in (1, 2, 5, 10, 20, 50, 100) if top / step < 8) if top < 800 else 10 ** floor(log10(top))
     ax.set_xticks([at * step for at in range(int(top // step) + 1)])
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}x")
-    ax.set_xlabel("bytes moved over useful bytes · pale: written")
+    ax.set_xlabel("bytes moved over useful bytes · faint: written")
     ax.axvline(1, color=MUTED, linewidth=1.1, linestyle="--", zorder=2.5)
     for name, colour in _LEVELS:
         if any(name in known for known in there):
@@ -111,7 +111,7 @@ def _bar(drawing: Drawing, series: int, place: int, name: str, known: dict[str, 
     at = place + (list(known).index(name) - (len(known) - 1) / 2) * _BAR
     read, whole = moved.read / useful, moved.total / useful
     how: dict[str, Any] = {"height": _BAR * 0.86, "color": colour, "linewidth": 0, "zorder": 2}
-    parts = drawing.ax.barh(at, read, **how), drawing.ax.barh(at, whole - read, left=read, alpha=_PALE, **how)
+    parts = drawing.ax.barh(at, read, **how), drawing.ax.barh(at, whole - read, left=read, alpha=_FAINT, **how)
     for part in (patch for bar in parts for patch in bar if patch.get_width()):
         drawing.mark(part, series)
     words = units.size(moved.total) if name == "useful" else f"{units.factor(whole)} · {units.size(moved.total)}"

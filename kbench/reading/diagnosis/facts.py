@@ -11,6 +11,7 @@ from kbench.machine.lift import Lift, lifts
 from kbench.machine.occupancy import Footprint, Occupancy, limits_of, occupancy
 from kbench.profiling.metrics import KINDS, Kind
 from kbench.profiling.profile import Profile
+from kbench.profiling.timeline import timeline
 from kbench.reading import sectors
 from kbench.reading.diagnosis.diagnosis import Evidence
 from kbench.reading.table import OVER_BY
@@ -209,12 +210,11 @@ def _launch(facts: Facts) -> Found:
 
 
 def _timeline(facts: Facts) -> Found:
-    spans = [(s, p.tool) for p in facts.profiles for s in p.spans]
-    copies, kernels = (
-        sum(s.end_s - s.start_s for s, _ in spans if s.kind == kind) if spans else None for kind in ("copy", "kernel")
-    )
-    tool = spans[0][1] if spans else ""
-    return {"copy_s": (copies, tool), "kernel_s": (kernels, tool)}
+    traced = next((p for p in reversed(facts.profiles) if p.spans), None)
+    if traced is None:
+        return {}
+    found = timeline(traced.spans)
+    return {"copy_s": (found.copy_s, traced.tool), "kernel_s": (found.kernel_s, traced.tool)}
 
 
 def _empty_share(result: Result) -> float | None:

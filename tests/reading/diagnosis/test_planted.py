@@ -289,3 +289,11 @@ def test_every_fact_has_a_kind_and_a_source() -> None:
         for name, number in facts._numbers.items():
             assert kind_of(name).unit
             assert number.source or name in FACTS
+
+
+def test_what_is_derived_names_the_tool_that_counted() -> None:
+    row, counted = conflicts()
+    nsys = profile(row, {"duration_s": 1e-3, "range_share": 0.5}, "nsys")
+    for order in ([nsys, counted], [counted, nsys]):
+        causes = {c.rule: c for c in diagnose(row, order).causes}
+        assert causes["bank-conflicts"].evidence[0].source == "ncu"

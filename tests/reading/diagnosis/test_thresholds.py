@@ -122,6 +122,13 @@ def from_dram(ratio: float) -> Patient:
     return row, profile(row, {"dram_bytes_read": ratio * GIB})
 
 
+def reading(share: float) -> Patient:
+    """None of what it reads comes from DRAM, and that is so much of all its bytes."""
+    some = int(share * GIB)
+    row = result(at_roof(0.15), traffic=Traffic(some, GIB - some, some, GIB - some))
+    return row, profile(row, {"dram_bytes_read": 0})
+
+
 WAIT = "stall_long_scoreboard"
 HAIR = 1e-3
 # Each: the rule, the patient by one number, the threshold, and whether the rule is for numbers above it.
@@ -130,6 +137,7 @@ CASES: dict[str, tuple[str, Callable[[float], Patient], float, bool]] = {
     "OF_PEAK": ("bandwidth-bound", of_peak, bandwidth.OF_PEAK, True),
     "ABOVE_ROOF": ("cache-resident", of_roof, ABOVE_ROOF, True),
     "FROM_DRAM": ("cache-resident", from_dram, cache.FROM_DRAM, False),
+    "MATTERS, reads": ("cache-resident", reading, cache.MATTERS, True),
     "LAUNCH_SHARE": ("launch-bound", empty, launch.LAUNCH_SHARE, True),
     "WAITING": ("latency-bound", counted(WAIT), latency.WAITING, True),
     "IDLE_BELOW, memory": ("latency-bound", counted("memory_throughput", stall_long_scoreboard=0.8),
@@ -175,6 +183,11 @@ def test_multiprocessors_without_a_block() -> None:
 
     assert title(parallelism.IDLE - 0.01) == "too few blocks"
     assert title(parallelism.IDLE + 0.01) == "less than one wave"
+
+
+def test_beyond_the_roof_there_is_none() -> None:
+    assert fires("bandwidth-bound", of_roof(ABOVE_ROOF - HAIR))
+    assert not fires("bandwidth-bound", of_roof(ABOVE_ROOF + HAIR))
 
 
 def test_occupancy() -> None:

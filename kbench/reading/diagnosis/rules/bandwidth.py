@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kbench.reading.diagnosis.diagnosis import Cause, Evidence
-from kbench.reading.diagnosis.facts import Facts
+from kbench.reading.diagnosis.facts import ABOVE_ROOF, Facts
 from kbench.reading.diagnosis.rule import EVERYTHING, Rule, cause
 
 AT_ROOF = 0.9
@@ -14,8 +14,9 @@ ROOFS = ("of_roof", "of_roof_sectors", "dram_of_roof")
 
 
 def at_roof(facts: Facts) -> Evidence | None:
-    """The first of ROOFS that is reached."""
-    return next((found for name in ROOFS if (found := facts.at_least(name, AT_ROOF))), None)
+    """The first of ROOFS that is reached, and not passed: what is above came from a cache."""
+    found = (facts.at_least(name, AT_ROOF) for name in ROOFS)
+    return next((evidence for evidence in found if evidence and evidence.value <= ABOVE_ROOF), None)
 
 
 def judge(facts: Facts) -> Cause | None:

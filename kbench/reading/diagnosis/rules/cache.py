@@ -9,10 +9,15 @@ from kbench.reading.diagnosis.rule import EVERYTHING, Rule, cause
 FROM_DRAM = 0.5
 """DRAM bytes read over useful ones: below half, most of the reads hit a cache."""
 
+MATTERS = 0.1
+"""Of the useful bytes: whoever reads less than this, a few indices say, is not about its reads."""
+
 
 def judge(facts: Facts) -> Cause | None:
     above = facts.at_least("of_roof", ABOVE_ROOF)
-    counted = facts.at_most("dram_read_ratio", FROM_DRAM)
+    traffic = facts.result.traffic
+    reads = traffic.bytes_read >= MATTERS * traffic.useful_bytes
+    counted = facts.at_most("dram_read_ratio", FROM_DRAM) if reads else None
     if above is None and counted is None:
         return None
     share = facts.value("of_l2_roof")
