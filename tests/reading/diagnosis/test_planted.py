@@ -297,3 +297,14 @@ def test_what_is_derived_names_the_tool_that_counted() -> None:
     for order in ([nsys, counted], [counted, nsys]):
         causes = {c.rule: c for c in diagnose(row, order).causes}
         assert causes["bank-conflicts"].evidence[0].source == "ncu"
+
+
+def test_what_nobody_counted_is_asked_for_in_the_headline() -> None:
+    row = result(at_roof(0.4))
+    diagnosis = diagnose(row)
+    assert not diagnosis.causes
+    assert diagnosis.headline == (
+        "at 40.0 % of its roof: nothing that is known of it says why; "
+        f"more is known after kbench profile {diagnosis.key} --tool ncu"
+    )
+    assert diagnose(row, [slow(0.4)[1]]).headline == "at 40.0 % of its roof: no rule finds anything to gain"
