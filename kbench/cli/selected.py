@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from kbench.intent.plan import Plan, Planned
     from kbench.machine.choose import Choice
     from kbench.record.store import Stored
-
-PICKS = ("best", "worst", "naive")
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ def selected(chosen: Chosen, words: Sequence[str], picks: Sequence[str], db: Pat
     choice = chosen.on(device)
     rows = _stored(db, words)
     if picks:
-        rows = list(_picked(rows, picks, choice, db))
+        rows = _picked(rows, picks, choice, db)
     configs = {row.result.config.id: row.result.config for row in rows}
     keys = {row.result.config.id: row.key for row in rows}
     return Selected(choice, _planned(chosen, list(configs.values()), choice), keys)
@@ -90,28 +88,17 @@ def _stored(db: Path, words: Sequence[str]) -> list[Stored]:
         return list(found.values()) if words else store.latest()
 
 
-def _picked(rows: Sequence[Stored], picks: Sequence[str], choice: Choice, db: Path) -> Iterator[Stored]:
-    """Of each problem measured on this kind of device; a result that is both the worst and the naive one comes once."""
-    from kbench.reading.problem import is_baseline, problems
-    from kbench.record.store import KernelNote, Store
+def _picked(rows: Sequence[Stored], picks: Sequence[str], choice: Choice, db: Path) -> list[Stored]:
+    """Of each problem measured on this kind of device."""
+    from kbench.reading.picks import picked
+    from kbench.record.store import Store
 
-    for pick in picks:
-        if pick not in PICKS:
-            raise UsageError(f"unknown --pick {pick!r}{did_you_mean(pick, PICKS)}")
     with Store.open(db, readonly=True) as store:
         notes = store.notes()
-    mine = [row for row in rows if row.result.device.kind == choice.kind]
-    seen: set[str] = set()
-    for problem in problems(mine, notes):
-        note = notes.get(problem.kernel, KernelNote())
-        own = [row for row in problem.ok if not is_baseline(row, problem.ok, note)]
-        found = {"best": problem.best, "worst": own[-1] if own else None, "naive": problem.naive}
-        for row in (found[pick] for pick in picks):
-            if row is not None and row.result.config.id not in seen:
-                seen.add(row.result.config.id)
-                yield row
-    if not seen:
+    found = picked([row for row in rows if row.result.device.kind == choice.kind], notes, picks)
+    if not found:
         raise UsageError(f"{db} holds no timed results of this selection on a {choice.kind} device: kbench sweep first")
+    return found
 
 
 def _planned(chosen: Chosen, configs: Sequence[Config], choice: Choice) -> Plan:

@@ -32,7 +32,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Profiled:
-    """A row and what profilers said of it, the newest profile of each tool. fresh: of the row's own source; stale: of
+    """A row and what profilers said of it, the newest profile of each tool (and a failure since). fresh: of the row's own source; stale: of
     another one, or of an unknown one. Whatever is computed uses the fresh ones alone."""
 
     row: Stored
@@ -74,10 +74,11 @@ class Profiles:
     """All profiles at hand, found again by configuration and device."""
 
     def __init__(self, kept: Iterable[StoredProfile] = ()) -> None:
-        self._kept: dict[tuple[str, str], dict[str, StoredProfile]] = {}
+        self._kept: dict[tuple[str, str], dict[tuple[str, str], StoredProfile]] = {}
         for one in sorted(kept, key=lambda one: one.id):
             profile = one.profile
-            self._kept.setdefault((profile.config.id, profile.device.uid), {})[profile.tool] = one
+            each = self._kept.setdefault((profile.config.id, profile.device.uid), {})
+            each[profile.tool, profile.status] = one
 
     def __bool__(self) -> bool:
         return bool(self._kept)
@@ -86,7 +87,7 @@ class Profiles:
         """A row's profiles, in the order of TOOLS."""
         result = row.result
         kept = self._kept.get((result.config.id, result.device.uid), {})
-        own = [kept[tool] for tool in TOOLS if tool in kept]
+        own = [kept[tool, status] for tool in TOOLS for status in ("ok", "failed") if (tool, status) in kept]
         fresh = tuple(one for one in own if one.profile.source == result.source)
         return Profiled(row, fresh, tuple(one for one in own if one not in fresh))
 

@@ -31,7 +31,10 @@ TRANSIENT = frozenset({"crashed", "timed_out", "out_of_memory", "build_failed"})
 _BUSY_S = 15.0
 
 _NEWEST = "id IN (SELECT max(id) FROM results GROUP BY config, device_uid)"
-_NEWEST_PROFILE = "id IN (SELECT max(id) FROM profiles GROUP BY config, device_uid, tool)"
+# A profiler that failed does not hide what it said before: of each tool the newest good profile, and a failure since.
+_NEWEST_PROFILE = """id IN (SELECT max(id) FROM profiles GROUP BY config, device_uid, tool, status)
+    AND NOT EXISTS (SELECT 1 FROM profiles AS later WHERE later.config = profiles.config AND later.id > profiles.id
+    AND later.device_uid = profiles.device_uid AND later.tool = profiles.tool AND later.status = 'ok')"""
 
 _T = TypeVar("_T")
 
@@ -149,7 +152,8 @@ class Store:
         self._insert("profiles", values)
 
     def profiles(self, device_uid: str | None = None) -> list[StoredProfile]:
-        """The newest of each configuration on each device (or the one given) under each tool, oldest first."""
+        """The newest of each configuration on each device (or the one given) under each tool, oldest first; where that
+        one failed, the newest that did not besides."""
         query = (
             f"SELECT id, run, key, added, body FROM profiles WHERE {_NEWEST_PROFILE} AND (? IS NULL OR device_uid = ?) "
             "ORDER BY id"

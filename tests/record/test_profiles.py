@@ -68,6 +68,21 @@ def test_every_profile_comes_back_as_it_was(rows: list[Profile]) -> None:
         assert {s.key for s in store.profiles()} <= {"abcd"}
 
 
+def test_a_failure_does_not_hide_what_the_tool_said_before(tmp_path: Path) -> None:
+    good = Profile(POINT, synthetic.GPU, "ncu", message="good")
+    bad = Profile(POINT, synthetic.GPU, "ncu", status="failed", message="bad")
+    with Store.open(tmp_path / "k.db") as store:
+        run = store.begin(collect())
+        for one in (bad, good):
+            store.add_profile(run, msgspec.structs.replace(one, message=f"first {one.message}"))
+        assert [s.profile.message for s in store.profiles()] == ["first good"]
+        store.add_profile(run, bad)
+        store.add_profile(run, msgspec.structs.replace(bad, message="worse"))
+        assert [s.profile.message for s in store.profiles()] == ["first good", "worse"]
+        store.add_profile(run, good)
+        assert [s.profile.message for s in store.profiles()] == ["good"]
+
+
 def test_the_newest_of_each_configuration_device_and_tool(tmp_path: Path) -> None:
     with Store.open(tmp_path / "k.db") as store:
         run = store.begin(collect())
