@@ -32,8 +32,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Profiled:
-    """A row and what profilers said of it, the newest profile of each tool (and a failure since). fresh: of the row's own source; stale: of
-    another one, or of an unknown one. Whatever is computed uses the fresh ones alone."""
+    """A row and what profilers said of it: the newest profile of each tool, and a failure since. fresh: of the row's
+    own source; stale: of another one, or of an unknown one. Whatever is computed uses the fresh ones alone."""
 
     row: Stored
     fresh: tuple[StoredProfile, ...] = ()
