@@ -74,7 +74,7 @@ def pipeline(
             ]
         rows = [(kept[i, layer], cache[i, layer]) for i in (0, 1) for layer in range(layers)]
         pairs = [(h[at], c[page]) for h, c in rows for at, page in enumerate(to_numpy(out).tolist())]
-        return [CopyBatch(pairs, stream=swap)] if variant == "batch" else [Copy(to, of, stream=swap) for to, of in pairs]
+        return [CopyBatch(pairs, stream=swap)] if variant == "batch" else [Copy(a, b, stream=swap) for a, b in pairs]
 
     steps: list[Any] = [Copy(mapping, slots_on_host, stream=link), Copy(here, given_on_host, stream=link)]
     if swapped:
