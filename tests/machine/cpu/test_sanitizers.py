@@ -46,6 +46,14 @@ def test_a_race_is_found_with_both_lines(cpu: Runner, name: str, line: int) -> N
     assert "Previous" in str(fault.value)
 
 
+@pytest.mark.parametrize("threads", [1, 64])
+def test_a_race_between_blocks_is_found_however_soon_they_end(cpu: Runner, threads: int) -> None:
+    op = op_of(64, threads, [np.zeros(N, np.float32), np.zeros(N, np.float32), N])
+    for _ in range(4):
+        with pytest.raises(KernelFault, match="data race"):
+            sanitize(op, [cpu.compile("bugs.cu", "race_blocks", "tsan")])
+
+
 @pytest.mark.parametrize(
     "name", ["race_fixed", "race_warp_fixed", "race_none", pytest.param("ok", marks=pytest.mark.slow)]
 )

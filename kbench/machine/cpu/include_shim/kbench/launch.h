@@ -68,6 +68,15 @@ KB_RUNTIME static void prepare(Worker* w)
     w->done = w->started = w->n;  // "block finished": the first stack fetches the first one
     w->running = &w->main;
 }
+#if defined(KB_TSAN)
+// ThreadSanitizer reports no race with a thread that has ended: so nobody begins before all have been started, and nobody
+// ends before all are through. Relaxed, because it must not order what the kernel does.
+KB_RUNTIME static void meet(uint64_t* there, uint64_t all)
+{
+    __atomic_fetch_add(there, 1, __ATOMIC_RELAXED);
+    while (__atomic_load_n(there, __ATOMIC_RELAXED) < all) sched_yield();
+}
+#endif
 KB_RUNTIME static void work(Worker* w)
 {
     prepare(w);
@@ -76,8 +85,10 @@ KB_RUNTIME static void work(Worker* w)
     for (unsigned i = 0; i < w->n; ++i)
         if (!w->tsan_threads[i]) w->tsan_threads[i] = __tsan_create_fiber(0);
     __tsan_release(&w->batch->mutex);
+    meet(&w->batch->begun, w->batch->n_workers);
     w->active = 1;
     tsan_next(w);  // back here when no block is left
+    meet(&w->batch->through, w->batch->n_workers);
     __tsan_acquire(&w->tsan_end[0]);
     __tsan_acquire(&w->tsan_end[1]);
 #elif defined(KB_ASAN)

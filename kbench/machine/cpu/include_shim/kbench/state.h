@@ -91,6 +91,7 @@ struct Batch {
     int stop;         // an error: hand out no more blocks
     uint64_t a, b;    // affine permutation of the blocks
     unsigned ended;   // workers that are through
+    uint64_t begun, through;  // of ThreadSanitizer's workers, see meet()
     pthread_mutex_t mutex;
     pthread_cond_t wake;
 };
