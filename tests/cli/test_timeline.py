@@ -152,3 +152,10 @@ def test_what_cupti_told_is_shown_with_its_overlap(capsys: pytest.CaptureFixture
     assert seen["message"] == "", "what a reader must know of all of them is said once, below"
     failed = profile_of(msgspec.structs.replace(result, status="crashed", message="it burnt"), None)
     assert (failed.status, failed.message, failed.metrics) == ("failed", "crashed: it burnt", ())
+
+
+def test_a_folder_that_cannot_be_made_is_named(kbench: Kbench, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = kbench(*ON_CPU, "--streams", 1, "--output", "file/out")
+    assert done.returncode == 2
+    assert "cannot write into file/out (Not a directory): name another folder with --output" in done.stderr
