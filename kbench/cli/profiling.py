@@ -117,11 +117,11 @@ class _Runner:
                     return
 
     def finish(self) -> None:
+        from kbench.cli.recording import tell_kept
+
         if self._run is not None:
             self._store.finish(self._run)
-            console.say(
-                f"{len(self.profiles)} profiles kept in {self._asked.db}, files of {self._tool} in {self._folder}"
-            )
+            tell_kept(self.profiles, self._asked.db, f", files of {self._tool} in {self._folder}")
 
     def _batches(self) -> Iterator[tuple[list[Planned], How]]:
         """What one run of the tool can look at: configurations of one cache state, or one at a time."""

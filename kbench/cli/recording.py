@@ -95,4 +95,19 @@ def tell(made: Sequence[Recording], folder: Path, db: Path) -> None:
         console.say(f"each timeline: {note}")
     if any(one.trace for one in made):
         console.say(f"traces and pictures in {folder}; a trace opens in ui.perfetto.dev or chrome://tracing")
-    console.say(f"{len(made)} profiles kept in {db}")
+    tell_kept([one.profile for one in made], db)
+
+
+def tell_kept(profiles: Sequence[Profile], db: Path, where: str = "") -> None:
+    """How many are in the store now, and how many of them no report shows yet."""
+    from kbench.record.store import Store
+
+    console.say(f"{len(profiles)} profile{'s' * (len(profiles) != 1)} kept in {db}{where}")
+    with Store.open(db, readonly=True) as store:
+        alone = {(one.profile.config.id, one.profile.device.uid) for one in store.profiles(unmeasured=True)}
+    lacking = len({(p.config.id, p.device.uid) for p in profiles} & alone)
+    if lacking:
+        console.say(
+            f"{lacking} of them {'is' if lacking == 1 else 'are'} of configurations without a result: kbench show KEY "
+            "shows them, reports do after kbench sweep has measured them"
+        )
