@@ -57,6 +57,16 @@ def test_under_a_profiler_it_launches_and_tells_what_and_how_to_see_nothing_else
     assert not (tmp_path / "kbench.db").exists(), "what is only launched is no result"
 
 
+def test_under_a_profiler_json_holds_the_ranges(kbench: Kbench) -> None:
+    done = kbench("profile", *TWO, "--json", KBENCH_PROFILER="nsys")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [(one["range"], one["ok"], one["runs"], one["launches"]) for one in told] == [
+        (f"copy.{one['key']}", True, 3, 3) for one in told
+    ]
+    assert {one["id"].partition("variant=")[2] for one in told} == {"naive]", "uint4]"}
+
+
 def test_the_filter_for_ncu(kbench: Kbench) -> None:
     done = kbench("profile", *TWO, KBENCH_PROFILER="ncu")
     assert '--nvtx --nvtx-include "kbench@samples/"' in done.stderr
