@@ -90,7 +90,7 @@ def test_of_many_those_are_drawn_that_differ_most() -> None:
     assert len(drawn) == len({fit.footprint for _, fit in drawn}) == MOST_SERIES
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (min(f.occupancy.share for f in fits), 1.0)
-    assert drawn[0][0] == "f · 256 threads · 32 registers · 196 KiB shared"
+    assert drawn[0][0] == "f · 256 threads · 32 registers · 116 KiB shared"
     assert spread(series(fits[:3])) == series(fits[:3])
 
 
