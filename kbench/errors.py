@@ -81,9 +81,14 @@ class StoreError(KbenchError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return " (did you mean …?)" with the closest known names, or the list of them when none is close."""
+    """Return " (did you mean …?)" with the closest known names, or a list of them when none is close."""
     names = sorted(set(known))
     close = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
     if close:
         return f" (did you mean {' or '.join(close)}?)"
-    return f" (known: {', '.join(names)})" if names else ""
+    more = f" and {len(names) - MOST_KNOWN} more" if len(names) > MOST_KNOWN else ""
+    return f" (known: {', '.join(names[:MOST_KNOWN])}{more})" if names else ""
+
+
+MOST_KNOWN = 24
+"""Names that a message lists: hundreds of columns or keys would hide what it says."""

@@ -45,7 +45,7 @@ class Chosen:
             return make_plan(
                 self._of_suite(suite, found), self._method(suite.method), device=device_kind, title=suite.title
             ), found
-        picked = found.pick(self.kernels) if self.kernels else self._of_folders(found)
+        picked = self.kernels_of(found)
         selections = select(picked, self.axes, self.cache or ("cold",), self.clock or ("auto",))
         self._tell_axes(picked)
         return make_plan(selections, self._method(Method()), device=device_kind), found
@@ -94,6 +94,10 @@ class Chosen:
             lacking = list(dict.fromkeys(k.name for k in kernels if not k.has(axis)))
             if lacking:
                 console.say(f"no axis {axis} in {', '.join(lacking)}: the option does not narrow them")
+
+    def kernels_of(self, found: Catalog) -> list[Kernel]:
+        """Those that are named, or all of the folders that are. Raises UsageError, or a named kernel's SpecError."""
+        return found.pick(self.kernels) if self.kernels else self._of_folders(found)
 
     def _of_folders(self, found: Catalog) -> list[Kernel]:
         if not self.whole_paths:

@@ -14,13 +14,14 @@ import click
 class Column:
     """name: the header in a pipe, with the SI unit of its plain values (time_s); title: the header on a terminal, where
     `show` makes a value readable ("12.3 us"). number: aligned to the right, never wrapped. below: long texts, which a
-    terminal gets under the table, each once with the rows that share it."""
+    terminal gets under the table, each once with the rows that share it. piped: no terminal gets it."""
 
     name: str
     title: str = ""
     show: Callable[[Any], str] = str
     number: bool = False
     below: bool = False
+    piped: bool = False
 
 
 def say(message: str = "") -> None:
@@ -46,15 +47,20 @@ def _data_type(value: Any) -> str:
     raise TypeError(f"a {type(value).__name__} has no JSON form")
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
-    """Rows of values, None for an empty cell. On a terminal empty columns are left out; in a pipe the title is."""
+def table(columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, title: str = "", named: str = "{}") -> None:
+    """Rows of values, None for an empty cell. Empty columns are left out, and in a pipe the title is. named: what a row
+    is called under a table, of the cells of its first columns that are no key."""
     values = list(rows)
+    used = [i for i in range(len(columns)) if not values or any(row[i] is not None for row in values)]
     if sys.stdout.isatty():
-        _rich_table(columns, values, title)
+        _rich_table(columns, values, title, used)
+        for i in used:
+            if columns[i].below:
+                _below(columns, values, i, named)
         return
-    out("\t".join(column.name for column in columns))
+    out("\t".join(columns[i].name for i in used))
     for row in values:
-        out("\t".join(_plain(value) for value in row))
+        out("\t".join(_plain(row[i]) for i in used))
 
 
 def _plain(value: Any) -> str:
@@ -63,14 +69,14 @@ def _plain(value: Any) -> str:
     return "" if value is None else " ".join(str(value).split())
 
 
-def _rich_table(columns: Sequence[Column], rows: list[Sequence[Any]], title: str) -> None:
+def _rich_table(columns: Sequence[Column], rows: list[Sequence[Any]], title: str, used: list[int]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     shown = Table(box=SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", pad_edge=False)
-    used = [i for i, column in enumerate(columns) if not column.below and any(row[i] is not None for row in rows)]
+    used = [i for i in used if not columns[i].below and not columns[i].piped]
     for column in (columns[i] for i in used):
         justify: Literal["right", "left"] = "right" if column.number else "left"
         narrow = column.number or column.name in ("key", "status")
@@ -85,18 +91,15 @@ def _rich_table(columns: Sequence[Column], rows: list[Sequence[Any]], title: str
     ]
     texts = _TEXT * (len(used) - len(numbers))
     terminal.print(shown, width=max(terminal.width, sum(numbers) + texts + 3 * len(used)), no_wrap=True, crop=False)
-    for i, column in enumerate(columns):
-        if column.below:
-            _below(columns, rows, i)
 
 
-def _below(columns: Sequence[Column], rows: list[Sequence[Any]], at: int) -> None:
-    """Each text of a column once, after the configuration that has it, or the number of those that share it."""
-    name = next(i for i, column in enumerate(columns) if column.name == "configuration")
+def _below(columns: Sequence[Column], rows: list[Sequence[Any]], at: int, named: str) -> None:
+    """Each text of a column once, after the name of the row that has it, and the number of those that share it."""
+    told = [i for i, column in enumerate(columns) if column.name != "key"]
     shared: dict[str, list[str]] = {}
     for row in rows:
         if row[at]:
-            shared.setdefault(str(row[at]), []).append(str(row[name]))
+            shared.setdefault(str(row[at]), []).append(named.format(*(row[i] for i in told)))
     for text, names in shared.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         out(f"{names[0]}{more}: {text}")

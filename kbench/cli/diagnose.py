@@ -24,7 +24,7 @@ UNTOLD = ("best", "naive")
 
 
 @click.command("diagnose")
-@click.argument("configs", nargs=-1, metavar="[CONFIG|KEY]…")
+@click.argument("configs", nargs=-1, metavar="[CONFIG|KEY|KERNEL.KEY]…")
 @reads
 @click.option("--pick", "picks", callback=words_of_list, metavar="best,worst,naive", help="Only these of each problem.")
 @json_option

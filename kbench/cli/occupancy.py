@@ -47,7 +47,8 @@ def command(chosen: Chosen, archs: tuple[str, ...], output: Path | None, db: Pat
     if as_json:
         console.json(rows)
     elif rows:
-        console.table(_COLUMNS, [tuple(_cell(row, column.name) for column in _COLUMNS) for row in rows])
+        cells = [tuple(_cell(row, column.name) for column in _COLUMNS) for row in rows]
+        console.table(_COLUMNS, cells, named="{} on {} in blocks of {}")
     broken = [p.message for p in plan.configs if p.status == "spec_failed"]
     for message in dict.fromkeys([*map(str, failed), *broken]):
         console.say(f"kbench: {message}")
@@ -89,22 +90,21 @@ def _draw(found: list[Fit], output: Path) -> None:
 def _cell(row: dict[str, Any], name: str) -> Any:
     if name == "lifts":
         return "; ".join(row[name]) or None
+    if name == "spill_bytes":
+        return row[name] or None
     return row[name] if row[name] != "" else None
-
-
-def _share(value: float) -> str:
-    return f"{units.percent(value)} %"
 
 
 _COLUMNS = (
     console.Column("entry"),
     console.Column("arch"),
     console.Column("threads", number=True),
-    console.Column("registers", number=True),
+    console.Column("registers", "regs", number=True),
+    console.Column("spill_bytes", "spills", units.size, number=True),
     console.Column("shared_bytes", "shared", units.size, number=True),
     console.Column("blocks", "blocks/SM", number=True),
-    console.Column("occupancy", "occupancy", _share, number=True),
-    console.Column("achieved_occupancy", "achieved", _share, number=True),
-    console.Column("limiter"),
-    console.Column("lifts", "what would lift it"),
+    console.Column("occupancy", "occ %", units.percent, number=True),
+    console.Column("achieved_occupancy", "achieved %", units.percent, number=True),
+    console.Column("limiter", "limited by"),
+    console.Column("lifts", below=True),
 )

@@ -26,9 +26,9 @@ FAILED = 3
 
 
 @click.command("profile")
-@click.argument("words", nargs=-1, metavar="[KEY]…")
+@click.argument("words", nargs=-1, metavar="[CONFIG|KEY|KERNEL.KEY]…")
 @selects
-@click.option("--pick", callback=words_of_list, metavar="best,worst,naive", help="Stored results of each problem.")
+@click.option("--pick", callback=words_of_list, metavar="best,worst,naive", help="Of each problem in the store.")
 @click.option(
     "--tool",
     type=click.Choice(["ncu", "nsys", "cupti", "sanitizer"]),
@@ -68,6 +68,9 @@ def command(
     its own, and nothing else is done. Otherwise kbench starts the tool around the same command, reads what it wrote,
     and keeps it beside the results. --tool cupti needs no other program.
 
+    Results are named as kbench show --columns key tells them; with --pick, the options that name a kernel and its axes
+    narrow the stored results.
+
     \b
     Example:
       kbench profile --kernel copy_blocks --pick best,naive
@@ -88,7 +91,7 @@ def command(
     if profiler is not None and tool not in (None, profiler.tool):
         console.say(f"--tool {tool} is not started: a profiler is around this command already")
     if profiler is not None:
-        return _under(found, profiler, _method(found, launches, chosen), promise)
+        return _under(found, profiler, _method(found, launches, chosen), promise, as_json)
     from kbench.cli.profiling import Asked, profiled
 
     return profiled(Asked(chosen, found, tool, launches, db, as_json))
@@ -103,7 +106,7 @@ def _method(found: Selected, launches: int, chosen: Chosen) -> Method:
     )
 
 
-def _under(found: Selected, profiler: Profiler, method: Method, file: Path | None) -> int:
+def _under(found: Selected, profiler: Profiler, method: Method, file: Path | None, as_json: bool) -> int:
     """Launch everything in its range, and tell which ranges there were and how to look at nothing else."""
     from kbench.experiment.engine import Engine
     from kbench.profiling import promised
@@ -124,6 +127,9 @@ def _under(found: Selected, profiler: Profiler, method: Method, file: Path | Non
         console.say(f"{one.range}\t{what}\t{one.config.id}")
     for line in filters(profiler.tool, [one for one in told if one.ok]):
         console.say(line)
+    if as_json:
+        names = ("range", "key", "ok", "message", "runs", "launches")
+        console.json([{"id": one.config.id} | {name: getattr(one, name) for name in names} for one in told])
     return 0 if all(one.ok for one in told) else FAILED
 
 

@@ -12,6 +12,7 @@ from kbench.cli.console import Column
 if TYPE_CHECKING:
     from kbench.profiling.profile import Finding, Profile
     from kbench.reading.profiled import Profiled
+    from kbench.record.store import StoredProfile
 
 _GROUPS = (
     ("duration_s", "time", "duration"),
@@ -44,12 +45,14 @@ def show(profiles: Sequence[tuple[str, Profile]], as_json: bool) -> None:
     _findings([(key, finding) for key, profile in profiles for finding in profile.findings])
 
 
-def show_said(rows: Sequence[Profiled]) -> None:
-    """Everything that profilers said of some rows: a line a metric, in a pipe in SI units, then one a finding."""
+def show_said(rows: Sequence[Profiled], alone: Sequence[StoredProfile] = ()) -> None:
+    """Everything that profilers said of some rows: a line a metric, in a pipe in SI units, then one a finding. alone:
+    of configurations without a row."""
     from kbench.profiling.metrics import KINDS
     from kbench.reading import counted
 
     kept = [(one, "stale" if one in joined.stale else "") for joined in rows for one in (*joined.fresh, *joined.stale)]
+    kept += [(one, "never swept") for one in alone]
     if not kept:
         return
     terminal = sys.stdout.isatty()

@@ -117,11 +117,11 @@ class _Runner:
                     return
 
     def finish(self) -> None:
+        from kbench.cli.recording import tell_kept
+
         if self._run is not None:
             self._store.finish(self._run)
-            console.say(
-                f"{len(self.profiles)} profiles kept in {self._asked.db}, files of {self._tool} in {self._folder}"
-            )
+            tell_kept(self.profiles, self._asked.db, f", files of {self._tool} in {self._folder}")
 
     def _batches(self) -> Iterator[tuple[list[Planned], How]]:
         """What one run of the tool can look at: configurations of one cache state, or one at a time."""
@@ -137,7 +137,6 @@ class _Runner:
         """One run of the tool: a profile of each configuration of the batch, failed ones included."""
         from kbench.profiling import promised, session
 
-        self._folder.mkdir(parents=True, exist_ok=True)
         raw = self._folder / f"{self._started:02}{'-' * bool(how.check)}{how.check}"
         self._started += 1
         file, log = raw.with_name(f"{raw.name}.promise.jsonl"), raw.with_name(f"{raw.name}.log")
@@ -199,9 +198,9 @@ class _Runner:
         from kbench.profiling import session
 
         asked = self._asked
-        narrow = len(batch) < len(asked.found.keys) or not asked.chosen.kernels
+        narrow = asked.found.stored or len(batch) < len(asked.found.keys) or not asked.chosen.kernels
         keys = [asked.found.keys[p.config.id] for p in batch] if narrow else []
-        words = words_of(asked.chosen, keys, asked.db, asked.found.choice.name)
+        words = words_of(asked.found, asked.chosen, keys, asked.db, asked.found.choice.name)
         timeout = asked.chosen.method.get("timeout_s")
         words += ["--timeout", str(timeout)] if timeout else []
         return session.inner(["profile", *words, "--launches", str(asked.launches), "--promise", str(file)])
@@ -237,11 +236,26 @@ class _Runner:
 
 
 def _folder(db: Path, tool: str) -> Path:
-    """A new one beside the store."""
+    """A new one beside the store, made here and now, so that no two commands share one. Raises KbenchError."""
     parent = db.absolute().parent / f"{db.stem}-profiles"
     name = f"{tool}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     names = itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2)))
-    return next(parent / each for each in names if not (parent / each).exists())
+    try:
+        parent.mkdir(exist_ok=True)
+        return next(folder for folder in map(parent.joinpath, names) if _made(folder))
+    except OSError as error:
+        raise KbenchError(
+            f"cannot make a folder in {parent} for the files of {tool} ({error.strerror}): make it writable, or name "
+            "a store elsewhere with --db or KBENCH_DB"
+        ) from error
+
+
+def _made(folder: Path) -> bool:
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True
 
 
 def _arch(device: str) -> str:

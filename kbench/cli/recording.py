@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kbench.cli import console
 from kbench.cli.progress import Progress
+from kbench.errors import UsageError
 
 if TYPE_CHECKING:
     from kbench.cli.selected import Selected
@@ -28,7 +29,7 @@ class Recording:
 
 def recordings(found: Selected, db: Path, folder: Path) -> list[Recording]:
     """One of each configuration that can run, each kept as soon as it is there. Raises DeviceError where nothing on the
-    device could record, with the reason."""
+    device could record, with the reason, and UsageError for a folder that cannot be made."""
     from kbench.experiment.engine import Engine
     from kbench.experiment.timelines import timelines
     from kbench.reading.collected import notes_of
@@ -53,7 +54,7 @@ def recordings(found: Selected, db: Path, folder: Path) -> list[Recording]:
 
 
 def _written(key: str, profile: Profile, folder: Path, db: Path) -> Recording:
-    """The trace and the picture of a timeline, and the profile with the trace as its file."""
+    """The trace and the picture of a timeline, and the profile with the trace as its file. Raises UsageError."""
     import msgspec
 
     from kbench.machine.marks import range_name
@@ -63,15 +64,19 @@ def _written(key: str, profile: Profile, folder: Path, db: Path) -> Recording:
 
     if not profile.spans:
         return Recording(key, profile)
-    folder.mkdir(parents=True, exist_ok=True)
     name = range_name(profile.config.kernel, key)
     trace, picture = folder / f"{name}.json", folder / f"{name}.png"
     about = {"configuration": profile.config.id, "device": profile.device.label, "note": profile.message}
-    trace.write_bytes(encoded(profile.spans, title=f"{name}, {profile.device.label}", about=about))
+    text = encoded(profile.spans, title=f"{name}, {profile.device.label}", about=about)
     with applied():
         chart = timeline_chart(profile, name, _label(profile.config))
-    if chart is not None:
-        picture.write_bytes(chart.png)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        trace.write_bytes(text)
+        if chart is not None:
+            picture.write_bytes(chart.png)
+    except OSError as error:
+        raise UsageError(f"cannot write into {folder} ({error.strerror}): name another folder with --output") from error
     home = db.absolute().parent
     raw = trace.absolute()
     kept = str(raw.relative_to(home)) if raw.is_relative_to(home) else str(raw)
@@ -90,4 +95,19 @@ def tell(made: Sequence[Recording], folder: Path, db: Path) -> None:
         console.say(f"each timeline: {note}")
     if any(one.trace for one in made):
         console.say(f"traces and pictures in {folder}; a trace opens in ui.perfetto.dev or chrome://tracing")
-    console.say(f"{len(made)} profiles kept in {db}")
+    tell_kept([one.profile for one in made], db)
+
+
+def tell_kept(profiles: Sequence[Profile], db: Path, where: str = "") -> None:
+    """How many are in the store now, and how many of them no report shows yet."""
+    from kbench.record.store import Store
+
+    console.say(f"{len(profiles)} profile{'s' * (len(profiles) != 1)} kept in {db}{where}")
+    with Store.open(db, readonly=True) as store:
+        alone = {(one.profile.config.id, one.profile.device.uid) for one in store.profiles(unmeasured=True)}
+    lacking = len({(p.config.id, p.device.uid) for p in profiles} & alone)
+    if lacking:
+        console.say(
+            f"{lacking} of them {'is' if lacking == 1 else 'are'} of configurations without a result: kbench show KEY "
+            "shows them, reports do after kbench sweep has measured them"
+        )

@@ -16,7 +16,8 @@ from kbench.errors import UsageError
 
 if TYPE_CHECKING:
     from kbench.reading.profiled import Profiles
-    from kbench.record.store import KernelNote, Store, Stored
+    from kbench.record.filter import Filter
+    from kbench.record.store import KernelNote, Store, Stored, StoredProfile
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -37,14 +38,32 @@ def reads(command: Command) -> Command:
     """Add the options that filter stored results; the command gets `rows` (never empty), `notes` and `db`."""
 
     @functools.wraps(command)
+    def wrapped(*args: Any, alone: list[StoredProfile], **given: Any) -> Any:
+        measured(given["rows"], given["db"])
+        return command(*args, **given)
+
+    return reads_profiles(wrapped)  # type: ignore[return-value]
+
+
+def measured(rows: Sequence[Stored], db: Path) -> None:
+    """Raises UsageError where there is none, but a profile."""
+    if not rows:
+        raise UsageError(f"{db} has profiles of this selection and no result: kbench sweep measures it")
+
+
+def reads_profiles(command: Command) -> Command:
+    """As `reads`; the command gets also `alone`, the profiles that pass the filters and have no result; one of `rows`
+    and `alone` is never empty."""
+
+    @functools.wraps(command)
     def wrapped(*args: Any, **given: Any) -> Any:
         axes = given.pop("axes")
         axes |= {axis: given[option] for option, axis in SHORT_AXES.items() if given[option]}
         for option in SHORT_AXES:
             del given[option]
         filters = {name: given.pop(name) for name in ("kernels", "statuses", "devices")}
-        rows, notes = _load(given["db"], axes=axes, configs=given.pop("configs", ()), **filters)
-        return command(*args, rows=rows, notes=notes, **given)
+        rows, notes, alone = _load(given["db"], axes=axes, configs=given.pop("configs", ()), **filters)
+        return command(*args, rows=rows, notes=notes, alone=alone, **given)
 
     for option in reversed(_FILTERS):
         wrapped = option(wrapped)
@@ -78,7 +97,7 @@ def _load(
     statuses: Sequence[str],
     devices: Sequence[str],
     configs: Sequence[str],
-) -> tuple[list[Stored], dict[str, KernelNote]]:
+) -> tuple[list[Stored], dict[str, KernelNote], list[StoredProfile]]:
     from kbench.errors import did_you_mean
     from kbench.experiment.result import STATUSES
     from kbench.intent.axes import parse_values
@@ -89,15 +108,31 @@ def _load(
         if status not in STATUSES:
             raise UsageError(f"unknown status {status!r}{did_you_mean(status, STATUSES)}")
     wanted = {name: parse_values(name, values) for name, values in axes.items()}
+    filter = Filter(kernels=kernels, statuses=statuses, axes=wanted, devices=devices, configs=configs)
     with Store.open(db, readonly=True) as store, unreadable_told(store):
-        notes = store.notes()
-        rows = store.latest(Filter(kernels=kernels, statuses=statuses, axes=wanted, devices=devices, configs=configs))
-        if not rows:
+        rows, alone = store.latest(filter), _unmeasured(store, filter)
+        for word in configs:
+            one = Filter(configs=(word,))
+            if not store.latest(one) and not _unmeasured(store, one):
+                known = [row.key for row in store.latest()]
+                raise UsageError(f"no result in {db} has the key or id {word}{did_you_mean(word, known)}")
+        if not rows and not alone:
             everything = store.latest()
-            known = {row.result.config.kernel for row in everything}
-            unknown = [name for name in kernels if name not in known]
-            if unknown and known:
-                raise UsageError(f"no results of kernel {unknown[0]!r} in {db}{did_you_mean(unknown[0], known)}")
+            known_kernels = {row.result.config.kernel for row in everything}
+            unknown = [name for name in kernels if name not in known_kernels]
+            if unknown and known_kernels:
+                raise UsageError(
+                    f"no results of kernel {unknown[0]!r} in {db}{did_you_mean(unknown[0], known_kernels)}"
+                )
             held = f"none of the {len(everything)} results in {db} matches" if everything else f"{db} holds no results"
             raise UsageError(held)
-    return rows, notes
+        return rows, store.notes(), alone
+
+
+def _unmeasured(store: Store, filter: Filter) -> list[StoredProfile]:
+    """Profiles of configurations that were never swept on their device, such as timelines."""
+    return [
+        one
+        for one in store.profiles(unmeasured=True)
+        if filter.takes_unmeasured(one.profile.config, one.profile.device, one.key)
+    ]

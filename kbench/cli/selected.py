@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kbench.cli import console
 from kbench.cli.chosen import Chosen, catalog
-from kbench.errors import UsageError, did_you_mean
+from kbench.errors import KbenchError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from kbench.intent.config import Config
@@ -20,30 +20,67 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Selected:
-    """plan: what is to be looked at; keys: of each configuration's id, as `kbench show` prints it."""
+    """plan: what is to be looked at; keys: of each configuration's id, as `kbench show --columns key` prints it;
+    stored: the store has all of them, so that their keys select them."""
 
     choice: Choice
     plan: Plan
     keys: Mapping[str, str]
+    stored: bool = False
 
 
 def selected(chosen: Chosen, words: Sequence[str], picks: Sequence[str], db: Path, device: str) -> Selected:
     """words: keys, ids or KERNEL.KEY; of the configurations that `chosen` selects where it selects any, else of stored
-    results. picks: which results of each problem. Raises UsageError for an empty selection and for what does not
-    exist, StoreError without a store where one is needed, and what `Chosen.start` raises."""
-    if chosen.kernels or chosen.suite or chosen.whole_paths:
-        return _of_plan(chosen, words, picks, db, device)
-    if not words and not picks:
+    results. picks: which results of each problem, among those that a kernel with axes lets through. Raises UsageError
+    for an empty selection and for what does not exist, StoreError without a store where one is needed, and what
+    `Chosen.start` raises."""
+    if not (chosen.kernels or chosen.suite or chosen.whole_paths or words or picks):
         raise UsageError(
-            "nothing is selected: name a --kernel, keys of stored results (kbench show), or --pick best,worst,naive"
+            "nothing is selected: name a --kernel, keys of stored results (kbench show --columns key), or "
+            "--pick best,worst,naive"
         )
+    if chosen.suite or not (picks or _are_stored(chosen, words, db)):
+        return _of_plan(chosen, words, picks, db, device)
     choice = chosen.on(device)
     rows = _stored(db, words)
     if picks:
-        rows = _picked(rows, picks, choice, db)
+        rows = _picked(_narrowed(rows, chosen), picks, choice, db)
     configs = {row.result.config.id: row.result.config for row in rows}
     keys = {row.result.config.id: row.key for row in rows}
-    return Selected(choice, _planned(chosen, list(configs.values()), choice), keys)
+    return Selected(choice, _planned(chosen, list(configs.values()), choice), keys, stored=True)
+
+
+def _are_stored(chosen: Chosen, words: Sequence[str], db: Path) -> bool:
+    """Whether words name stored results. A folder beside them may be there only to find the kernels of such."""
+    if not words or chosen.kernels or (chosen.whole_paths and chosen.axes):
+        return False
+    if not chosen.whole_paths:
+        return True
+    try:
+        return bool(_stored(db, words))
+    except KbenchError:
+        return False
+
+
+def _narrowed(rows: Sequence[Stored], chosen: Chosen) -> list[Stored]:
+    """Those of the kernels, axis values, cache states and clocks that were named. Raises UsageError."""
+    from kbench.intent.axes import parse_values
+    from kbench.intent.plan import select
+    from kbench.record.filter import Filter
+
+    named = bool(chosen.kernels or chosen.whole_paths)
+    kernels = chosen.kernels_of(catalog(chosen.paths)) if named else list(catalog(chosen.paths).kernels.values())
+    select(kernels, chosen.axes, chosen.cache, chosen.clock)
+    wanted = Filter(axes={name: parse_values(name, values) for name, values in chosen.axes.items()})
+    names = {kernel.name for kernel in kernels}
+    return [
+        row
+        for row in rows
+        if (row.result.config.kernel in names or not named)
+        and row.result.config.cache in (chosen.cache or (row.result.config.cache,))
+        and row.result.config.clock in (chosen.clock or (row.result.config.clock,))
+        and wanted.takes(row.result)
+    ]
 
 
 def _of_plan(chosen: Chosen, words: Sequence[str], picks: Sequence[str], db: Path, device: str) -> Selected:
@@ -117,9 +154,11 @@ def _planned(chosen: Chosen, configs: Sequence[Config], choice: Choice) -> Plan:
     return Plan(tuple(planned), method)
 
 
-def words_of(chosen: Chosen, keys: Sequence[str], db: Path, device: str) -> list[str]:
+def words_of(found: Selected, chosen: Chosen, keys: Sequence[str], db: Path, device: str) -> list[str]:
     """The same selection as words of a command line, narrowed to these keys where there are any."""
     words: list[str] = []
+    if found.stored:
+        chosen = replace(chosen, kernels=(), axes={}, cache=(), clock=())
     for option, values in (("--kernel", chosen.kernels), ("--path", chosen.paths)):
         words += [word for value in values for word in (option, str(value))]
     words += ["--suite", chosen.suite] if chosen.suite else []

@@ -11,24 +11,31 @@ import click
 
 from kbench.cli import console
 from kbench.cli.options import columns_option, json_option
-from kbench.cli.results import profiles_in, reads
+from kbench.cli.results import profiles_in, reads_profiles
 
 if TYPE_CHECKING:
     from kbench.reading.profiled import Profiles
-    from kbench.record.store import KernelNote, Stored
+    from kbench.record.store import KernelNote, Stored, StoredProfile
 
 
 @click.command("show")
 @click.argument("configs", nargs=-1, metavar="[CONFIG|KEY|KERNEL.KEY]…")
-@reads
+@reads_profiles
 @columns_option
 @json_option
 def command(
-    rows: list[Stored], notes: dict[str, KernelNote], db: Path, columns: tuple[str, ...], as_json: bool, **_: Any
+    rows: list[Stored],
+    alone: list[StoredProfile],
+    notes: dict[str, KernelNote],
+    db: Path,
+    columns: tuple[str, ...],
+    as_json: bool,
+    **_: Any,
 ) -> None:
     """The newest result of each configuration on each device: all, or those named by id or key, or those filtered.
 
-    KERNEL.KEY is the name that profilers are shown. Results that are named come with what profilers said of them.
+    KERNEL.KEY is the name that profilers are shown. Results that are named come with what profilers said of them; a
+    configuration that was profiled and never swept has nothing else to show. --columns key tells the keys.
 
     \b
     Example:
@@ -38,15 +45,17 @@ def command(
       kbench show --kernel copy --columns dram_bytes_read,l2_hit_rate,achieved_occupancy
     """
     named = bool(click.get_current_context().params.get("configs"))
+    alone = alone if named or not rows else []
     profiles = profiles_in(db) if columns or named else None
     if as_json:
-        console.json([described(row, profiles if named else None) for row in rows])
+        console.json([*(described(row, profiles if named else None) for row in rows), *map(_undescribed, alone)])
         return
-    print_tables(rows, notes, columns, profiles if columns else None)
-    if named and profiles is not None:
+    if rows:
+        print_tables(rows, notes, columns, profiles if columns else None)
+    if (named and profiles is not None) or alone:
         from kbench.cli.profiled import show_said
 
-        show_said([profiles.of(row) for row in rows])
+        show_said([profiles.of(row) for row in rows] if profiles is not None else [], alone)
 
 
 def described(row: Stored, profiles: Profiles | None = None) -> dict[str, Any]:
@@ -60,6 +69,13 @@ def described(row: Stored, profiles: Profiles | None = None) -> dict[str, Any]:
             {"stale": kept in joined.stale, "profile": kept.profile} for kept in (*joined.fresh, *joined.stale)
         ]
     return found
+
+
+def _undescribed(one: StoredProfile) -> dict[str, Any]:
+    """A profile without a row, under the names of `described`."""
+    profile = one.profile
+    head = {"key": one.key, "config": profile.config.id, "kernel": profile.config.kernel, "status": None}
+    return {**head, "device": profile.device.label, "profiles": [{"stale": None, "profile": profile}]}
 
 
 def print_tables(

@@ -119,7 +119,7 @@ def _columns() -> tuple[Column, ...]:
         Column("idle_s", "idle", units.duration, number=True),
         Column("largest_gap_s", "largest gap", units.duration, number=True),
         Column("gap_s", "gap on a stream", units.duration, number=True),
-        Column("device"), Column("trace"), Column("picture"), Column("message", below=True),
+        Column("device"), Column("trace", piped=True), Column("picture", piped=True), Column("message", below=True),
     )  # fmt: skip
 
 

@@ -94,8 +94,11 @@ def _action(action: Any) -> Seen:
     found = {}
     for name in action.metric_names():
         metric = action.metric_by_name(name)
-        if metric.kind() not in (metric.ValueKind_STRING, metric.ValueKind_UNKNOWN, metric.ValueKind_ANY):
-            found[name] = (float(metric.as_double()), str(metric.unit()))
+        if metric.kind() in (metric.ValueKind_STRING, metric.ValueKind_UNKNOWN, metric.ValueKind_ANY):
+            continue
+        number = float(metric.as_double())
+        if math.isfinite(number):  # a share of what did not happen is none
+            found[name] = (number, str(metric.unit()))
     size = {name: int(found.get(f"launch__{name}", (0, ""))[0]) for name in ("block_size", "grid_size")}
     return Seen(action.name(), tuple(_stack(action.nvtx_state())), found, size["block_size"], size["grid_size"])
 

@@ -48,7 +48,8 @@ def command(found: Found, inner: Sequence[str], raw: Path, how: How = PLAIN) -> 
     return [
         found.path, "--tool", how.check or CHECKS[0], "--target-processes", "all", "--show-backtrace", "no",
         "--print-limit", str(PRINTED), *_SPECIFIC.get(how.check, ()),
-        *(("--kernel-name-exclude", f"regex=^{_LIBRARY_KERNELS}") if skips else ()), "--log-file", str(_file(raw)),
+        *(("--kernel-name-exclude", f"regex=^{_LIBRARY_KERNELS}") if skips else ()), "--log-file",
+        str(_file(raw)).replace("%", "%%"),
         *inner,
     ]  # fmt: skip
 

@@ -59,7 +59,10 @@ def checked(names: Sequence[str], there: Iterable[str]) -> tuple[str, ...]:
     wanted = [name.removeprefix("axis.") for name in names]
     for name in wanted:
         if name not in known:
-            raise UsageError(f"no column {name!r}{did_you_mean(name, known)}")
+            once = {other for other in known if _bare(other) == other or _bare(other) not in known}
+            near = did_you_mean(name, once)
+            where = "; kbench export and kbench export --what profiles have their names" if "known:" in near else ""
+            raise UsageError(f"no column {name!r}{near}{where}")
     return tuple(dict.fromkeys(known[name] for name in wanted))
 
 

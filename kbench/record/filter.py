@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kbench.experiment.result import Result
-from kbench.intent.config import Value, format_value
+from kbench.intent.config import Config, Value, format_value
+from kbench.machine.device import DeviceInfo
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,26 @@ class Filter:
 
     def takes(self, result: Result) -> bool:
         """The part that is decided on the values themselves."""
+        return self._has_axes(result.config)
+
+    def takes_unmeasured(self, config: Config, device: DeviceInfo, key: str) -> bool:
+        """Whether a configuration without a result passes; none does where a status or a run is asked for."""
+        names = (config.id, key, f"{config.kernel}.{key}")
+        return (
+            not (self.statuses or self.runs)
+            and config.kernel in (self.kernels or (config.kernel,))
+            and (not self.devices or any(one in self.devices for one in (device.kind, device.uid, device.label)))
+            and (not self.configs or any(_begins(names, word) for word in self.configs))
+            and self._has_axes(config)
+        )
+
+    def _has_axes(self, config: Config) -> bool:
         return all(
-            name in result.config.axes and format_value(result.config.axes[name]) in {format_value(v) for v in wanted}
+            name in config.axes and format_value(config.axes[name]) in {format_value(v) for v in wanted}
             for name, wanted in self.axes.items()
         )
+
+
+def _begins(names: tuple[str, str, str], word: str) -> bool:
+    config, *keys = names
+    return word == config or any(key.startswith(word) for key in keys)

@@ -35,6 +35,8 @@ _NEWEST = "id IN (SELECT max(id) FROM results GROUP BY config, device_uid)"
 _NEWEST_PROFILE = """id IN (SELECT max(id) FROM profiles GROUP BY config, device_uid, tool, status)
     AND NOT EXISTS (SELECT 1 FROM profiles AS later WHERE later.config = profiles.config AND later.id > profiles.id
     AND later.device_uid = profiles.device_uid AND later.tool = profiles.tool AND later.status = 'ok')"""
+_UNMEASURED = """NOT EXISTS (SELECT 1 FROM results WHERE results.config = profiles.config
+    AND results.device_uid = profiles.device_uid)"""
 
 _T = TypeVar("_T")
 
@@ -151,12 +153,12 @@ class Store:
             values = columns_of_profile(run, found, key)
         self._insert("profiles", values)
 
-    def profiles(self, device_uid: str | None = None) -> list[StoredProfile]:
+    def profiles(self, device_uid: str | None = None, *, unmeasured: bool = False) -> list[StoredProfile]:
         """The newest of each configuration on each device (or the one given) under each tool, oldest first; where that
-        one failed, the newest that did not besides."""
+        one failed, the newest that did not besides. unmeasured: only those without a result on their device."""
         query = (
             f"SELECT id, run, key, added, body FROM profiles WHERE {_NEWEST_PROFILE} AND (? IS NULL OR device_uid = ?) "
-            "ORDER BY id"
+            f"AND {_UNMEASURED if unmeasured else 1} ORDER BY id"
         )
         with translated(self.path):
             if not has_profiles(self._connection):

@@ -80,6 +80,20 @@ def test_it_is_drawn(tmp_path: Path) -> None:
     assert "cannot write" in nowhere.stderr
 
 
+def test_of_many_those_are_drawn_that_differ_most() -> None:
+    from kbench.machine.fits import Fit
+    from kbench.reading.charts.occupancy import MOST_SERIES, series, spread
+
+    fits = [Fit("sm_90", "f", Footprint(256, 32, n * 4096), 0, n * 4096, 0, None, ()) for n in range(50)]
+    drawn = spread(series(fits))
+    shares = [fit.occupancy.share for _, fit in drawn]
+    assert len(drawn) == len({fit.footprint for _, fit in drawn}) == MOST_SERIES
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (min(f.occupancy.share for f in fits), 1.0)
+    assert drawn[0][0] == "f · 256 threads · 32 registers · 116 KiB shared"
+    assert spread(series(fits[:3])) == series(fits[:3])
+
+
 def test_what_cannot_be_told(tmp_path: Path) -> None:
     unknown = run(*FMA, "--arch", "sm_99", cwd=tmp_path)
     assert unknown.returncode == 2

@@ -15,6 +15,7 @@ import pytest
 from conftest import Kbench
 from fake_nsys import HOWS
 
+from kbench.cli.profiling import _folder
 from kbench.errors import ProfilerError
 from kbench.profiling import find
 from kbench.record.store import Store, StoredProfile
@@ -54,6 +55,16 @@ def test_under_a_profiler_it_launches_and_tells_what_and_how_to_see_nothing_else
         assert f"{one['range']}\t2 runs, 2 kernels of its own\tcopy[" in done.stderr
     assert f"--nvtx-capture={promised[0]['range']}@kbench" in done.stderr
     assert not (tmp_path / "kbench.db").exists(), "what is only launched is no result"
+
+
+def test_under_a_profiler_json_holds_the_ranges(kbench: Kbench) -> None:
+    done = kbench("profile", *TWO, "--json", KBENCH_PROFILER="nsys")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [(one["range"], one["ok"], one["runs"], one["launches"]) for one in told] == [
+        (f"copy.{one['key']}", True, 3, 3) for one in told
+    ]
+    assert {one["id"].partition("variant=")[2] for one in told} == {"naive]", "uint4]"}
 
 
 def test_the_filter_for_ncu(kbench: Kbench) -> None:
@@ -112,6 +123,53 @@ def test_stored_results_by_key_range_name_and_pick(kbench: Kbench, tmp_path: Pat
     assert shown.returncode == 0
     assert "range_share" in shown.stdout
     assert keys["uint4"] not in shown.stdout
+
+
+def test_a_pick_is_among_what_was_stored_whatever_the_defaults_of_the_axes_are(kbench: Kbench, tmp_path: Path) -> None:
+    assert kbench("sweep", *TWO, "--samples", 3).returncode == 0
+    nsys = fake(tmp_path, "well")
+    for words in ((), ("--dtype", "float32"), ("--cache", "cold", "--clock", "auto")):
+        done = kbench(
+            "profile", "--kernel", "copy", *words, "--pick", "best", "--device", "cpu", "--json", KBENCH_NSYS=nsys
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(json.loads(done.stdout)) == 1
+    for words, message in (
+        (("--kernel", "copy", "--dtype", "float16"), "holds no timed results of this selection"),
+        (("--kernel", "copy", "--cache", "warm"), "holds no timed results of this selection"),
+        (("--kernel", "coppy"), "did you mean copy?"),
+        (("--kernel", "copy", "--axis", "nbyte=1"), "did you mean nbytes?"),
+    ):
+        done = kbench("profile", *words, "--pick", "best", "--device", "cpu", KBENCH_NSYS=nsys)
+        assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+
+
+def test_a_key_of_a_kernel_in_a_folder_of_one_s_own(kbench: Kbench, tmp_path: Path) -> None:
+    """Values that are none of the defaults: the folder is where the kernel is, and no selection of its own."""
+    assert kbench("new", "scale", "--path", "mine").returncode == 0
+    words = ("--kernel", "scale", "--path", "mine", "--axis", "n=2^10", "--dtype", "float32", "--block-size", "64")
+    swept = kbench("sweep", *words, "--variant", "naive", "--samples", 3, "--device", "cpu")
+    assert swept.returncode == 0, swept.stderr
+    (row,) = json.loads(kbench("show", "--json").stdout)
+    nsys = fake(tmp_path, "well")
+    for chosen in ((row["key"],), ("--pick", "best")):
+        done = kbench("profile", *chosen, "--path", "mine", "--device", "cpu", "--json", KBENCH_NSYS=nsys)
+        assert done.returncode == 0, done.stderr
+        assert [one["key"] for one in json.loads(done.stdout)] == [row["key"]]
+
+
+def test_two_commands_at_once_have_a_folder_each(tmp_path: Path) -> None:
+    folders = {_folder(tmp_path / "kbench.db", "nsys") for _ in range(3)}
+    assert len(folders) == 3
+    assert all(folder.is_dir() and folder.parent == tmp_path / "kbench-profiles" for folder in folders)
+
+
+def test_a_folder_that_cannot_be_made_says_what_to_do(kbench: Kbench, tmp_path: Path) -> None:
+    (tmp_path / "kbench-profiles").touch()
+    done = kbench("profile", *TWO, KBENCH_NSYS=fake(tmp_path, "well"))
+    assert done.returncode == 1
+    assert "cannot make a folder in " in done.stderr
+    assert "--db or KBENCH_DB" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,15 @@ def db(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def alone(tmp_path: Path) -> Path:
+    """A store with a profile of what was never swept."""
+    path = tmp_path / "alone.db"
+    with Store.open(path) as store:
+        store.add_profile(store.begin(collect(GPU, ["kbench", "timeline"])), cupti(RESULT))
+    return path
+
+
 def call(*words: object) -> Result:
     return CliRunner().invoke(cli, list(map(str, words)))
 
@@ -77,3 +86,38 @@ def test_a_report_opens_the_row(db: Path, tmp_path: Path) -> None:
     assert page.count('<details class="profile">') == 1
     assert "dram__bytes_read.sum" in page
     assert (tmp_path / "out" / "copy-traffic.png").exists()
+
+
+def test_a_profile_without_a_result_is_shown_and_exported(alone: Path) -> None:
+    key = RESULT.config.digest[:8]
+    for words in ((), (key,), (f"copy.{key}",), (RESULT.config.id,), ("--kernel", "copy"), ("--device", "cuda")):
+        done = call("show", "--db", alone, *words)
+        assert done.exit_code == 0, done.output
+        assert "overlap_share" in done.stdout
+        assert "never swept" in done.stdout
+    (one,) = json.loads(call("show", "--db", alone, key, "--json").stdout)
+    assert (one["key"], one["status"], one["profiles"][0]["profile"]["tool"]) == (key, None, "cupti")
+    rows = json.loads(call("export", "--db", alone, "--what", "profiles", "--format", "json").stdout)
+    assert {(row["key"], row["stale"]) for row in rows} == {(key, None)}
+
+
+@pytest.mark.parametrize("words", [("report", "--output", "out"), ("diagnose",), ("export",)])
+def test_what_needs_a_result_says_how_to_get_one(alone: Path, words: tuple[str, ...]) -> None:
+    wrong = call(words[0], "--db", alone, *words[1:]).exception
+    assert isinstance(wrong, UsageError)
+    assert "has profiles of this selection and no result: kbench sweep measures it" in str(wrong)
+
+
+@pytest.mark.parametrize("words", [("--kernel", "fma"), ("--status", "ok"), ("--device", "cpu"), ("--axis", "n=3")])
+def test_a_profile_without_a_result_passes_the_filters_or_not(alone: Path, words: tuple[str, ...]) -> None:
+    wrong = call("show", "--db", alone, *words).exception
+    assert isinstance(wrong, UsageError)
+    assert "holds no results" in str(wrong)
+
+
+def test_a_word_that_names_nothing_is_told_among_others_that_do(db: Path) -> None:
+    key = RESULT.config.digest[:8]
+    for verb in ("show", "diagnose"):
+        wrong = call(verb, "--db", db, key, f"{key[:-1]}x").exception
+        assert isinstance(wrong, UsageError)
+        assert f"has the key or id {key[:-1]}x (did you mean {key}?)" in str(wrong)

@@ -102,8 +102,8 @@ def test_a_record_that_is_lost_is_an_error(
 def test_cupti_counts_what_it_dropped(cupti: Any, copied: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     bound = copied(64 * KIB)
     bound.sample(5, clock="cupti", cache="cold")
-    assert cupti._dropped() == 0
-    monkeypatch.setattr(cupti, "_dropped", lambda: 1)
+    assert cupti.dropped() == 0
+    monkeypatch.setattr(cupti, "dropped", lambda: 1)
     with pytest.raises(ClockError, match="dropped 1"):
         bound.sample(5, clock="cupti", cache="cold")
 

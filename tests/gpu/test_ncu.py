@@ -21,6 +21,7 @@ from kbench.profiling.find import tool
 pytestmark = pytest.mark.gpu
 TWO = ("--kernel", "copy", "--axis", "nbytes=64MiB", "--dtype", "float32", "--block-size", "256",
        "--variant", "naive,uint4", "--device", "cuda")  # fmt: skip
+Two = tuple[Path, float, list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -67,7 +68,7 @@ def test_only_what_spills_touches_local_memory(plants: dict[str, tuple[dict[str,
 
 def test_everything_that_is_asked_for_is_told(plants: dict[str, tuple[dict[str, float], int]]) -> None:
     for kernel, (m, _) in plants.items():
-        assert set(ncu_metrics.NAMES) - set(m) == set(), kernel
+        assert set(ncu_metrics.NAMES) == set(m), kernel  # each loads and stores, so that no share is one of nothing
 
 
 def test_stalls_are_shares_of_a_warp_s_time(plants: dict[str, tuple[dict[str, float], int]]) -> None:
@@ -94,20 +95,28 @@ def test_what_is_warm_comes_out_of_l2(tmp_path: Path) -> None:
     assert m["l2_hit_rate"] > 0.9
 
 
-def test_two_configurations_take_less_than_twenty_seconds(tmp_path: Path) -> None:
-    profiled(tmp_path, *TWO)  # compiles, and starts everything once
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Two:
+    """The folder, the seconds that a second run took, and its profiles."""
+    folder = tmp_path_factory.mktemp("two")
+    profiled(folder, *TWO)  # compiles, and starts everything once
     begin = time.monotonic()
-    found = profiled(tmp_path, *TWO)
-    assert time.monotonic() - begin < 20
+    found = profiled(folder, *TWO)
+    return folder, time.monotonic() - begin, found
+
+
+def test_two_configurations_take_less_than_twenty_seconds(two: Two) -> None:
+    folder, took_s, found = two
+    assert took_s < 20
     assert [(p["launches"], p["runs"], p["message"]) for p in found] == [(3, 3, "")] * 2
     for profile in found:
-        assert (tmp_path / profile["raw"]).suffix == ".ncu-rep"
-        assert (tmp_path / profile["raw"]).is_file()
+        assert (folder / profile["raw"]).suffix == ".ncu-rep"
+        assert (folder / profile["raw"]).is_file()
 
 
-def test_both_readers_say_the_same_of_a_report(tmp_path: Path) -> None:
-    first, *_ = profiled(tmp_path, *TWO)
-    report = tmp_path / first["raw"]
+def test_both_readers_say_the_same_of_a_report(two: Two) -> None:
+    folder, _, (first, *_) = two
+    report = folder / first["raw"]
     table = subprocess.run(
         [tool("ncu").path, "--import", str(report), "--csv", "--page", "raw", "--print-units", "base"],
         capture_output=True, text=True, check=True,
@@ -117,8 +126,9 @@ def test_both_readers_say_the_same_of_a_report(tmp_path: Path) -> None:
     for kind in ncu_metrics.NAMES:
         for a, b in zip(by_table, read, strict=True):
             one, other = ncu_metrics.value(kind, a.found), ncu_metrics.value(kind, b.found)
-            assert one is not None, kind
-            assert other is not None, kind
+            assert (one is None) == (other is None), kind
+            if one is None or other is None:
+                continue
             assert one[0] == pytest.approx(other[0], rel=0.01, abs=0.011), kind
 
 
@@ -137,12 +147,13 @@ def test_an_ncu_that_the_user_starts_sees_the_promised_launches_and_no_other(tmp
     assert all("samples" in launch.ranges for launch in seen)
 
 
-def test_ncu_s_time_is_near_kbench_s_own(tmp_path: Path) -> None:
-    done = run("sweep", *TWO, "--json", cwd=tmp_path, timeout=300)
+def test_ncu_s_time_is_near_kbench_s_own(two: Two) -> None:
+    folder, _, found = two
+    done = run("sweep", *TWO, "--json", cwd=folder, timeout=300)
     assert done.returncode == 0, done.stderr
-    shown = run("show", "--json", cwd=tmp_path)
+    shown = run("show", "--json", cwd=folder)
     own = {row["config"]: row["time_s"] for row in json.loads(shown.stdout)}
-    for profile in profiled(tmp_path, *TWO):
+    for profile in found:
         assert metrics(profile)["duration_s"] == pytest.approx(own[profile["id"]], rel=0.1, abs=2e-6)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -34,8 +36,11 @@ def test_as_the_driver_counts_blocks(kernel: str, gpu: Any) -> None:
     assert limits.warps * 32 == gpu.info.max_threads_per_sm
     assert limits.shared_bytes == gpu.info.shared_bytes_per_sm
     different, asked = [], 0
-    for what in instantiations(kernel):
-        binary = build(BuildRequest(what.source, what.entry, target, what.options, what.defines))
+    wanted = instantiations(kernel)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        requests = [BuildRequest(what.source, what.entry, target, what.options, what.defines) for what in wanted]
+        binaries = list(pool.map(build, requests))
+    for what, binary in zip(wanted, binaries, strict=True):
         loaded = LoadedKernel(binary)
         assert (loaded.registers, loaded.static_shared) == (binary.registers, binary.shared_bytes), what.entry
         loaded.allow_shared(limits.block_shared_bytes - loaded.static_shared, limits.block_shared_bytes)

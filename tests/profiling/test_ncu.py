@@ -3,6 +3,7 @@ it, whose tables are laid out as `ncu --csv --page raw` lays them out."""
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -239,6 +240,17 @@ def test_the_module_says_the_same_as_the_table(tmp_path: Path, monkeypatch: pyte
     first, second = ncu_read.launches(tmp_path / "raw.ncu-rep")
     assert first == Seen("k", ("copy.1", "samples"), found, 128, 7)
     assert second.ranges == ()
+
+
+def test_a_share_of_what_did_not_happen_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ncu divides by nothing where a kernel has no such access; JSON has no word for what comes out."""
+    found = {"l1tex__t_sector_hit_rate.pct": (math.nan, "%"), "lts__t_sector_hit_rate.pct": (50.0, "%"),
+             "launch__grid_size": (math.inf, "")}  # fmt: skip
+    module = Module([Seen("k", ("copy.1", "samples"), found)])
+    monkeypatch.setitem(sys.modules, "ncu_report", module)  # type: ignore[arg-type]
+    (seen,) = ncu_read.launches(tmp_path / "raw.ncu-rep")
+    assert seen.found == {"lts__t_sector_hit_rate.pct": (50.0, "%")}
+    assert [metric.name for metric in ncu.joined([seen], 1)] == ["l2_hit_rate"]
 
 
 def test_where_the_module_reads_nothing_the_program_is_asked(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:

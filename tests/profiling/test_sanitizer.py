@@ -50,6 +50,8 @@ def test_one_check_at_a_time_on_one_configuration(tmp_path: Path) -> None:
     assert words[words.index("--tool") + 1] == "racecheck"
     assert words[words.index("--target-processes") + 1] == "all"
     assert words[words.index("--log-file") + 1] == f"{tmp_path}/raw.txt"
+    odd = sanitizer.command(Found("s", "2025.3.1.0"), ["kbench"], tmp_path / "100%done")
+    assert odd[odd.index("--log-file") + 1] == f"{tmp_path}/100%%done.txt", "it would take %d for a pattern of its own"
     assert words[-2:] == ["kbench", "profile"]
     assert "--report-api-errors" not in words
 

@@ -8,6 +8,7 @@ as long as CUPTI itself says, once for each kind; a buffer whose records do not 
 from __future__ import annotations
 
 import ctypes
+import os
 import struct
 import sys
 from collections import namedtuple
@@ -52,16 +53,23 @@ class Layout:
         if not self._name:
             return self._make(values)
         address = values[self._name]
-        name = names.get(address) or names.setdefault(address, ctypes.string_at(address).decode())
-        return self._make((*values[: self._name], name, *values[self._name + 1 :]))
+        if address not in names:  # none in a record that was cut short, which has no time stamps either
+            names[address] = ctypes.string_at(address).decode() if address else ""
+        return self._make((*values[: self._name], names[address], *values[self._name + 1 :]))
 
 
-def loaded(name: str = "libcupti.so") -> str:
-    """The path of the library of this name that the process has loaded. Raises OSError where it has none."""
+def loaded(name: str = "libcupti.so", function: int | None = None) -> Any:
+    """The library of this name that the process has loaded; of several (PyTorch may bring one of its own) the one in
+    which `function` lies, an address. Raises OSError where there is none."""
+    found = []
     for line in Path("/proc/self/maps").read_text().splitlines():
-        if f"/{name}" in line:
-            return line.split(maxsplit=5)[5]
-    raise OSError(f"{name} is not among the libraries of this process")
+        span, *_, path = (*line.split(maxsplit=5), "")[:6]
+        first, last = (int(end, 16) for end in span.split("-"))
+        if path.rpartition("/")[2].startswith(name):
+            found.append((function is not None and first <= function < last, path))
+    if not found:
+        raise OSError(f"{name} is not among the libraries of this process")
+    return ctypes.CDLL(max(found, key=itemgetter(0))[1], mode=os.RTLD_NOLOAD)  # never a second one
 
 
 class Buffers:
@@ -96,8 +104,10 @@ class Buffers:
         names: dict[int, str] = {}
         while self._full:
             address, valid = self._full.pop(0)
-            self._free.append(address)  # CUPTI asks for one only while something runs, and nothing does
-            self._read += self._activities(address, valid, names)
+            try:
+                self._read += self._activities(address, valid, names)
+            finally:
+                self._free.append(address)
         return self._read
 
     def _activities(self, buffer: int, valid: int, names: dict[int, str]) -> Iterator[Any]:
@@ -106,30 +116,37 @@ class Buffers:
             kind = int.from_bytes(data[at : at + 4], sys.byteorder)
             if layout := self._layouts.get(kind):
                 yield layout(data, at, names)
-            at += self._sizes.get(kind) or self._sizes.setdefault(kind, self._size(buffer, at, valid))
+            at += self._sizes.get(kind) or self._size(kind, buffer, at, valid)
         if at != valid:
             raise ClockError(f"CUPTI's records end {at - valid} bytes behind what it delivered")
 
-    def _size(self, buffer: int, at: int, valid: int) -> int:
-        """Of the record there: CUPTI is asked where the next one begins."""
+    def _size(self, kind: int, buffer: int, at: int, valid: int) -> int:
+        """Of the record there: CUPTI is asked where the next one begins. Kept, but for the last one of a buffer, of
+        which CUPTI says no more than that it is the last."""
         record = ctypes.c_void_p(buffer + at)
         status = self._next(buffer, valid, ctypes.byref(record))
-        if status not in (0, _END):
-            raise ClockError(f"cuptiActivityGetNextRecord gave status {status}")
-        return valid - at if status else (record.value or 0) - buffer - at
+        if status == _END:
+            return valid - at
+        size = (record.value or 0) - buffer - at
+        if status or size <= 0:
+            raise ClockError(f"cuptiActivityGetNextRecord gave status {status}, after {size} bytes of kind {kind}")
+        self._sizes[kind] = size
+        return size
 
     def _give(self, buffer: Any, size: Any, most_records: Any) -> None:
-        """Called by CUPTI when it needs a buffer."""
-        if not self._free:
+        """Called by CUPTI when it needs a buffer, in whatever thread that may be."""
+        try:
+            address = self._free.pop()
+        except IndexError:
             memory = ctypes.create_string_buffer(_BUFFER_BYTES + 8)
             address = -(-ctypes.addressof(memory) // 8) * 8  # as records are aligned
             self._memory[address] = memory
-            self._free.append(address)
-        buffer[0], size[0], most_records[0] = self._free.pop(), _BUFFER_BYTES, 0
+        buffer[0], size[0], most_records[0] = address, _BUFFER_BYTES, 0
 
     def _take(self, context: int, stream: int, buffer: int, size: int, valid: int) -> None:
-        """Called by CUPTI with a buffer that is full, or that was asked for by a flush."""
+        """Called by CUPTI with a buffer that is full, or that was asked for by a flush; perhaps in a thread of its own.
+        From then on the buffer is not CUPTI's any more."""
         if valid:
             self._full.append((buffer, valid))
-        else:
+        elif buffer:
             self._free.append(buffer)

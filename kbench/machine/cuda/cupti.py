@@ -67,9 +67,19 @@ class Cupti:
             int(getattr(self.api.ActivityKind, kind)): Layout(getattr(self.api, dtype), fields)
             for kind, (dtype, fields) in _FIELDS.items()
         }
-        buffers = Buffers(ctypes.CDLL(loaded()), layouts)
+        buffers = Buffers(loaded(function=self._function("cuptiActivityRegisterCallbacks")), layouts)
         buffers.register()
         return buffers
+
+    @staticmethod
+    def _function(name: str) -> int | None:
+        """The address at which cupti-python calls a function of CUPTI; None where it does not tell."""
+        try:
+            from cupti._internal.cupti import _inspect_function_pointers as pointers
+        except ImportError:
+            return None
+        address = pointers().get(f"__{name}")
+        return address if isinstance(address, int) else None
 
     @property
     def _kinds(self) -> tuple[int, ...]:
@@ -96,9 +106,10 @@ class Cupti:
         self._buffers.forget()
 
     def _leave(self) -> None:
-        """Before the interpreter ends: CUPTI must not call back into it afterwards."""
+        """Before the interpreter ends: CUPTI must not call back into it afterwards, so it gives back what it has."""
         try:
             self.stop()
+            self.forget()
         except Exception as error:  # a context that was lost; whatever is still collected is of no use
             warnings.warn(f"CUPTI: {error}", stacklevel=1)
 

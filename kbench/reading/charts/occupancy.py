@@ -10,6 +10,7 @@ from typing import Any
 
 from kbench.machine.fits import Fit
 from kbench.machine.occupancy import MOST_REGISTERS, MOST_THREADS, WARP, Footprint, occupancy
+from kbench.reading import units
 from kbench.reading.charts.style import MUTED, PAPER, Look, applied, look
 
 MOST_SERIES = 8
@@ -36,7 +37,7 @@ _AXES = (
         lambda f, n: Footprint(n, f.registers, f.shared_bytes), step="default",
     ),
     _Axis(
-        "registers of a thread", lambda fit: range(16, MOST_REGISTERS + 1), lambda f: f.registers,
+        "registers of a thread", lambda fit: range(1, MOST_REGISTERS + 1), lambda f: f.registers,
         lambda f, n: Footprint(f.threads, n, f.shared_bytes),
     ),
     _Axis(
@@ -47,7 +48,8 @@ _AXES = (
 
 
 def series(fits: Sequence[Fit]) -> list[tuple[str, Fit]]:
-    """What is drawn, with its name: kernels that need the same are one curve, and those that fit worst come first."""
+    """What can be drawn, with its name: kernels that need the same are one curve, and those that fit worst come
+    first."""
     alike: dict[tuple[str, Footprint], list[Fit]] = {}
     for fit in sorted(fits, key=lambda fit: fit.occupancy.share):
         alike.setdefault((fit.arch, fit.footprint), []).append(fit)
@@ -56,11 +58,18 @@ def series(fits: Sequence[Fit]) -> list[tuple[str, Fit]]:
 
 
 def _label(group: Sequence[Fit], with_arch: bool) -> str:
-    first = group[0]
+    first, needs = group[0], group[0].footprint
     more = f" and {len(group) - 1} more" if len(group) > 1 else ""
-    return " · ".join(
-        [*([first.arch] if with_arch else []), f"{first.entry}{more}", f"{first.footprint.threads} threads"]
-    )
+    shared = [f"{units.size(needs.shared_bytes)} shared"] if needs.shared_bytes else []
+    known = [f"{needs.threads} threads", f"{needs.registers} registers", *shared]
+    return " · ".join([*([first.arch] if with_arch else []), f"{first.entry}{more}", *known])
+
+
+def spread(every: Sequence[tuple[str, Fit]]) -> list[tuple[str, Fit]]:
+    """As many as can be told apart, from the one that fits worst to the one that fits best."""
+    if len(every) <= MOST_SERIES:
+        return list(every)
+    return [every[round(i * (len(every) - 1) / (MOST_SERIES - 1))] for i in range(MOST_SERIES)]
 
 
 def picture(fits: Sequence[Fit]) -> bytes:
@@ -69,7 +78,7 @@ def picture(fits: Sequence[Fit]) -> bytes:
     from matplotlib.figure import Figure
 
     every = series(fits)
-    shown = every[:MOST_SERIES]
+    shown = spread(every)
     below = _ROW_IN * (len(shown) + (len(every) > len(shown)))
     height = _HEAD_IN + _PANEL_IN * len(_AXES) + below
     with applied():

@@ -68,7 +68,7 @@ def _bounded(gain: Gain, busy: float, empty: float) -> Gain:
     """No faster than what else is busy allows; and what an empty kernel takes stays as it is (Amdahl's law)."""
     low, high = (1 / (empty + (1 - empty) / value) for value in (gain.low, gain.high))
     if busy and 1 / busy < high:
-        return Gain(min(low, 1 / busy), 1 / busy, f"{gain.why}; no more than what it is bound by next allows")
+        return Gain(min(low, 1 / busy), 1 / busy, f"{gain.why}; no more than the next bound allows")
     return Gain(low, high, gain.why)
 
 
@@ -77,7 +77,7 @@ def _occupied(part: str, share: float) -> str:
 
 
 def _how(rule: Rule, key: str) -> str:
-    return f"kbench profile {key} --tool {rule.tool}" if rule.tool else "kbench sweep --fresh, with this version"
+    return f"kbench profile {key} --tool {rule.tool}" if rule.tool else "kbench sweep --fresh"
 
 
 def _headline(facts: Facts, causes: Sequence[Cause], missing: Sequence[Missing]) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
+import subprocess
+import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +43,7 @@ class Library:
             if kind not in SIZES:
                 return 8
             at.value = (at.value or 0) + SIZES[kind]
-            return 12 if (at.value or 0) >= buffer + valid else 0
+            return 12 if (at.value or 0) + OTHER_BYTES > buffer + valid else 0
 
         self.cuptiActivityGetNextRecord = following
 
@@ -139,7 +143,66 @@ def test_a_cupti_that_takes_no_callbacks_says_so() -> None:
         Buffers(Library(status=15), {}).register()
 
 
+def test_a_record_without_a_name_is_none_that_ends_the_process(library: Library, buffers: Buffers) -> None:
+    """CUPTI's forced flush hands over what it does not know all of yet."""
+    nameless = np.zeros(1, KERNEL)
+    nameless["kind"] = KERNELS
+    library.deliver(nameless.tobytes() + kernel(1, 2, 3))
+    assert [(a.name, a.start) for a in buffers.activities()] == [("", 0), ("_Z4copyPf", 2)]
+
+
+def test_the_length_of_a_last_record_is_not_kept(library: Library, buffers: Buffers) -> None:
+    """All that CUPTI says of it is that none follows."""
+    library.deliver(kernel(1, 2, 3) + bytes(8))
+    assert len(buffers.activities()) == 1
+    library.deliver(kernel(2, 3, 4) + kernel(3, 4, 5))
+    assert [a.correlation_id for a in buffers.activities()] == [1, 2, 3]
+
+
+def test_a_buffer_is_not_given_away_while_it_is_read(library: Library, buffers: Buffers) -> None:
+    given: list[int] = []
+    plain = library.cuptiActivityGetNextRecord
+
+    def following(buffer: int, valid: int, record: Any) -> int:
+        given.append(library.deliver(kernel(9, 9, 9)))
+        return int(plain(buffer, valid, record))
+
+    buffers._next = following
+    first = library.deliver(kernel(1, 2, 3) + kernel(2, 3, 4))
+    assert [a.correlation_id for a in buffers.activities()][:2] == [1, 2]
+    assert given[0] != first
+    assert library.deliver(b"") in {first, *given}
+
+
+def test_buffers_may_be_asked_for_and_handed_over_by_several_threads(library: Library, buffers: Buffers) -> None:
+    def work() -> None:
+        for number in range(200):
+            library.deliver(kernel(number, 1, 2))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        buffers.activities()
+    assert len(buffers.activities()) == 800
+
+
 def test_a_loaded_library_is_found_by_its_name() -> None:
-    assert loaded("libc.so.6").endswith("libc.so.6")
+    assert loaded("libc.so.6").strlen(b"four") == 4
     with pytest.raises(OSError, match="libnowhere"):
         loaded("libnowhere.so")
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+def test_of_two_libraries_of_one_name_the_one_is_found_that_holds_a_function(tmp_path: Path) -> None:
+    for number in (1, 2):  # two of one name, in folders that no careless reader of /proc/self/maps gets right
+        folder = tmp_path / f"of {number} (deleted)"
+        folder.mkdir()
+        source = folder / "twice.c"
+        source.write_text(f"int number(void) {{ return {number}; }}\n")
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", folder / "libtwice.so.1", source], check=True)
+    libraries = [ctypes.CDLL(str(tmp_path / f"of {number} (deleted)" / "libtwice.so.1")) for number in (1, 2)]
+    for number, library in enumerate(libraries, 1):
+        assert library.number() == number
+        address = ctypes.cast(library.number, ctypes.c_void_p).value
+        assert loaded("libtwice.so", address).number() == number
