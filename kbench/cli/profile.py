@@ -9,7 +9,7 @@ import click
 
 from kbench.cli import console
 from kbench.cli.chosen import Chosen
-from kbench.cli.options import db_option, device_option, json_option, selects, words_of_list
+from kbench.cli.options import db_option, device_option, json_option, selects, words_of_list, yes_option
 from kbench.cli.progress import Progress
 from kbench.errors import UsageError
 
@@ -57,10 +57,11 @@ FAILED = 3
 )
 @device_option
 @db_option
+@yes_option
 @json_option
 def command(
     words: tuple[str, ...], chosen: Chosen, pick: tuple[str, ...], tool: str | None, launches: int,
-    promise: Path | None, device: str, db: Path, as_json: bool,
+    promise: Path | None, device: str, db: Path, yes: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Run configurations under a profiler: a kernel's, those of stored results, or the best, worst and naive ones.
 
@@ -93,7 +94,9 @@ def command(
     if profiler is not None:
         return _under(found, profiler, _method(found, launches, chosen), promise, as_json)
     from kbench.cli.profiling import Asked, profiled
+    from kbench.cli.sweep import ask_if_large
 
+    ask_if_large(found.plan, yes)
     return profiled(Asked(chosen, found, tool, launches, db, as_json))
 
 

@@ -126,16 +126,27 @@ def _stored(db: Path, words: Sequence[str]) -> list[Stored]:
 
 
 def _picked(rows: Sequence[Stored], picks: Sequence[str], choice: Choice, db: Path) -> list[Stored]:
-    """Of each problem measured on this kind of device."""
+    """Of each problem measured on this device, or else on others of its kind."""
     from kbench.reading.picks import picked
     from kbench.record.store import Store
 
     with Store.open(db, readonly=True) as store:
         notes = store.notes()
-    found = picked([row for row in rows if row.result.device.kind == choice.kind], notes, picks)
+    found = picked(_here(rows, choice), notes, picks)
     if not found:
         raise UsageError(f"{db} holds no timed results of this selection on a {choice.kind} device: kbench sweep first")
     return found
+
+
+def _here(rows: Sequence[Stored], choice: Choice) -> list[Stored]:
+    """A store may hold the results of several machines: the best one of another GPU is not the best one here."""
+    from kbench.machine.cuda import visible
+
+    kind, _, number = choice.name.partition(":")
+    alike = [row for row in rows if row.result.device.kind == choice.kind]
+    gpus = visible.gpus()[0] if kind == "cuda" else []
+    uid = gpus[int(number or 0)].uid if int(number or 0) < len(gpus) else ""
+    return [row for row in alike if row.result.device.uid == uid] or alike
 
 
 def _planned(chosen: Chosen, configs: Sequence[Config], choice: Choice) -> Plan:

@@ -31,9 +31,11 @@ def evidence(one: Evidence) -> str:
 
 
 def gain(found: Gain) -> str:
-    """ "1.00x to 1.85x"; what is bound at its roof may still get a little nearer."""
+    """ "up to 1.85x", or "1.20x to 1.85x"; what is bound at its roof may still get a little nearer."""
     low, high = units.factor(found.low), units.factor(found.high)
-    return low if low == high else f"{low} to {high}"
+    if low == high:
+        return low
+    return f"up to {high}" if low == units.factor(1.0) else f"{low} to {high}"
 
 
 def rows(found: Iterable[Diagnosis]) -> list[tuple[object, ...]]:
