@@ -25,5 +25,8 @@ def picked(rows: Sequence[Stored], notes: Mapping[str, KernelNote], picks: Seque
 
 
 def _of(problem: Problem, note: KernelNote) -> dict[str, Stored | None]:
+    """The best by its standing is not always the fastest by the times alone; it is never the worst where there are
+    others."""
     own = [row for row in problem.ok if not is_baseline(row, problem.ok, note)]
-    return {"best": problem.best, "worst": own[-1] if own else None, "naive": problem.naive}
+    others = [row for row in own if row is not problem.best] or own
+    return {"best": problem.best, "worst": others[-1] if others else None, "naive": problem.naive}
