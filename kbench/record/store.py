@@ -31,6 +31,9 @@ TRANSIENT = frozenset({"crashed", "timed_out", "out_of_memory", "build_failed"})
 _BUSY_S = 15.0
 
 _NEWEST = "id IN (SELECT max(id) FROM results GROUP BY config, device_uid)"
+# The last sweep that ended in order: a run without a result was for a profiler.
+_ENDED = "SELECT max(id) FROM runs WHERE finished IS NOT NULL AND id IN (SELECT run FROM results)"
+
 # A profiler that failed does not hide what it said before: of each tool the newest good profile, and a failure since.
 _NEWEST_PROFILE = """id IN (SELECT max(id) FROM profiles GROUP BY config, device_uid, tool, status)
     AND NOT EXISTS (SELECT 1 FROM profiles AS later WHERE later.config = profiles.config AND later.id > profiles.id
@@ -190,7 +193,7 @@ class Store:
         rows = self._stored(f"WHERE {_NEWEST} AND device_uid = ? AND (? IS NULL OR driver = ?)",
                             (device_uid, driver, driver))  # fmt: skip
         with translated(self.path):
-            (ended,) = self._connection.execute("SELECT max(id) FROM runs WHERE finished IS NOT NULL").fetchone()
+            (ended,) = self._connection.execute(_ENDED).fetchone()
         return {
             (row.result.config.id, row.result.source)
             for row in rows

@@ -142,6 +142,13 @@ def test_done_is_what_would_end_the_same_way_again(tmp_path: Path, status: str) 
         assert store.done(synthetic.CPU.uid) == set()
 
 
+def test_a_run_for_a_profiler_does_not_end_a_sweep_that_was_killed(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "k.db") as store:
+        store.add(store.begin(collect()), synthetic.Model().bad(synthetic.config("copy", n=4), "crashed", ""))
+        store.finish(store.begin(collect()))
+        assert len(store.done(synthetic.GPU.uid)) == 1
+
+
 def test_done_judges_by_the_newest_row_and_needs_a_source(tmp_path: Path) -> None:
     model, point = synthetic.Model(), synthetic.config("copy", n=4)
     with Store.open(tmp_path / "k.db") as store:
