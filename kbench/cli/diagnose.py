@@ -44,7 +44,9 @@ def command(rows: list[Stored], notes: dict[str, KernelNote], db: Path, picks: t
     kept, named = profiles_in(db), bool(click.get_current_context().params["configs"])
     found = _diagnoses(_taken(rows, notes, kept, picks, named), kept)
     if as_json:
-        console.json(found)
+        from msgspec.structs import asdict
+
+        console.json([asdict(one) | {"config": one.config.id} for one in found])
     elif sys.stdout.isatty():
         from rich.console import Console
 

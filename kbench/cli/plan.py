@@ -71,8 +71,9 @@ def _row(planned: Planned, key: str) -> tuple[object, ...]:
 def _described(planned: Planned, key: str) -> dict[str, object]:
     return {
         "key": key,
-        "config": planned.config,
-        "id": planned.config.id,
+        "config": planned.config.id,
+        "kernel": planned.config.kernel,
+        "axes": planned.config.axes,
         "status": planned.status,
         "message": planned.message,
         "traffic": planned.traffic,

@@ -132,7 +132,7 @@ def _under(found: Selected, profiler: Profiler, method: Method, file: Path | Non
         console.say(line)
     if as_json:
         names = ("range", "key", "ok", "message", "runs", "launches")
-        console.json([{"id": one.config.id} | {name: getattr(one, name) for name in names} for one in told])
+        console.json([{"config": one.config.id} | {name: getattr(one, name) for name in names} for one in told])
     return 0 if all(one.ok for one in told) else FAILED
 
 

@@ -37,7 +37,7 @@ _GROUPS = (
 def show(profiles: Sequence[tuple[str, Profile]], as_json: bool) -> None:
     """profiles: with the key of each."""
     if as_json:
-        console.json([{"key": key, "id": p.config.id, "profile": p} for key, p in profiles])
+        console.json([{"key": key, "config": p.config.id, "profile": p} for key, p in profiles])
         return
     if not profiles:
         return

@@ -140,7 +140,7 @@ def _described(one: Recording, found: Timeline) -> dict[str, Any]:
     """The lanes stand for the spans, which are in the trace."""
     profile = one.profile
     return {
-        "key": one.key, "id": profile.config.id, "device": profile.device.label, "tool": profile.tool,
+        "key": one.key, "config": profile.config.id, "device": profile.device.label, "tool": profile.tool,
         "version": profile.version, "status": profile.status, "message": profile.message,
         "time_s": found.time_s or None, "metrics": {m.name: m.value for m in profile.metrics},
         "lanes": [{"name": x.name, "pieces": x.pieces, "busy_s": x.busy_s} for x in found.lanes],

@@ -64,7 +64,7 @@ def command(chosen: Chosen, device: str, races: bool, asan: bool, yes: bool, as_
                 progress.note(f"{result.status} {result.config.id}: {result.message}")
     if as_json:
         console.json(
-            [{"id": r.config.id, "status": r.status, "message": r.message, "checks": r.checks} for r in results]
+            [{"config": r.config.id, "status": r.status, "message": r.message, "checks": r.checks} for r in results]
         )
     else:
         console.table(_COLUMNS, [(r.config.id, r.status, _tolerance(r), r.message) for r in results])

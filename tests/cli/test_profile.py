@@ -64,7 +64,7 @@ def test_under_a_profiler_json_holds_the_ranges(kbench: Kbench) -> None:
     assert [(one["range"], one["ok"], one["runs"], one["launches"]) for one in told] == [
         (f"copy.{one['key']}", True, 3, 3) for one in told
     ]
-    assert {one["id"].partition("variant=")[2] for one in told} == {"naive]", "uint4]"}
+    assert {one["config"].partition("variant=")[2] for one in told} == {"naive]", "uint4]"}
 
 
 def test_the_filter_for_ncu(kbench: Kbench) -> None:

@@ -73,7 +73,7 @@ def test_json_and_another_kernel_and_another_folder(kbench: Kbench, tmp_path: Pa
     assert one["lanes"] == [{"name": "stream 0", "pieces": 8, "busy_s": one["lanes"][0]["busy_s"]}]
     assert one["trace"] == f"out/copy_blocks.{one['key']}.json"
     trace = json.loads((tmp_path / one["trace"]).read_text())
-    assert trace["otherData"]["configuration"] == one["id"]
+    assert trace["otherData"]["configuration"] == one["config"]
     assert trace["otherData"]["device"] == "cpu (emulated)"
     assert one["metrics"] == {"duration_s": pytest.approx(one["time_s"])}
 

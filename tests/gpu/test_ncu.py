@@ -35,7 +35,7 @@ def _installed() -> None:
 def profiled(folder: Path, *words: str, timeout: float = 900) -> list[dict[str, Any]]:
     done = run("profile", *words, "--tool", "ncu", "--json", cwd=folder, timeout=timeout)
     assert done.returncode == 0, done.stdout + done.stderr
-    return [row["profile"] | {"id": row["id"], "key": row["key"]} for row in json.loads(done.stdout)]
+    return [row["profile"] | {"id": row["config"], "key": row["key"]} for row in json.loads(done.stdout)]
 
 
 def metrics(profile: dict[str, Any]) -> dict[str, float]:

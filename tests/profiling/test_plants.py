@@ -21,7 +21,7 @@ def chosen(folder: Path) -> list[str]:
 
 def told(text: str) -> list[tuple[str, str]]:
     """Kernel and status of each row."""
-    return [(row["id"].partition("[")[0], row["status"]) for row in json.loads(text)]
+    return [(row["config"].partition("[")[0], row["status"]) for row in json.loads(text)]
 
 
 def test_every_plant_for_a_rule_is_right(tmp_path: Path) -> None:
