@@ -115,7 +115,7 @@ max_bytes_option = click.option(
     "--max-bytes", callback=_size, metavar="SIZE", help="On the cpu, skip larger configurations. [default: 64MiB]"
 )
 timeout_option = click.option(
-    "--timeout", "timeout_s", type=float, metavar="SECONDS",
+    "--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
     help="Give up a configuration after this long. [default: 10]",
 )  # fmt: skip
 _PLAIN = ("precision", "max_time_s", "timeout_s")
