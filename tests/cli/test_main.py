@@ -29,18 +29,22 @@ def test_help_and_list_import_nothing_heavy(words: list[str]) -> None:
     assert done.stderr.splitlines()[-1] == "[] 0"
 
 
+def spent_s(words: list[str]) -> float:
+    """Processor time of a command, the interpreter's start included."""
+    child = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.mark.parametrize("words", [["--help"], ["list", "--help"]])
 def test_help_is_quick(words: list[str]) -> None:
-    """Under 100 ms of processor time, the interpreter's start included; on an idle machine of wall time too."""
-
-    def spent_s() -> float:
-        child = subprocess.Popen(command(*words), env=environment(), stdout=subprocess.DEVNULL)
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        assert child.returncode == 0
-        return used.ru_utime + used.ru_stime
-
-    assert min(spent_s() for _ in range(5)) < 0.1
+    """Under 100 ms of processor time; on an idle machine of wall time too. Where processors are shared with others, all
+    takes longer: then it is held against importing click, which takes 30 ms on the machine that 100 ms are meant for."""
+    pairs = [(spent_s(command(*words)), spent_s([sys.executable, "-c", "import click"])) for _ in range(5)]
+    ours, yardstick = (min(each) for each in zip(*pairs, strict=True))
+    assert ours < max(0.1, yardstick * 100 / 30)
 
 
 @pytest.mark.parametrize("verb", entry.VERBS)
