@@ -100,8 +100,9 @@ def _opened(
 
         return on_host(function)
     from kbench.machine.cuda.callable import callable_bound as on_gpu
+    from kbench.machine.cuda.visible import index_of
 
-    return on_gpu(function, int(asked.partition(":")[2]) if ":" in asked else None, clock)
+    return on_gpu(function, index_of(asked) if ":" in asked else None, clock)
 
 
 def _refuse_gpu_arrays(choice: Choice, asked: str, values: list[Any]) -> None:

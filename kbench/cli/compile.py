@@ -23,10 +23,9 @@ def _targets(ctx: click.Context, param: click.Parameter, given: str | None) -> l
     from kbench.machine.binary import Target
 
     if given is None:
-        from kbench.machine.cuda.visible import gpus
+        from kbench.machine.cuda.visible import arch_here
 
-        found, _ = gpus()
-        return [Target("cuda", found[0].arch if found else "sm_90")]
+        return [Target("cuda", arch_here())]
     names = [name.strip() for name in given.split(",") if name.strip()]
     for name in names:
         if name != "cpu" and not (name.startswith("sm_") and name[3:].rstrip("af").isdigit()):
@@ -78,10 +77,10 @@ def command(chosen: Chosen, targets: list[Target], as_json: bool) -> int:
 
 def _requests(plan: Plan, targets: list[Target]) -> list[BuildRequest]:
     """Each distinct instantiation once for each target; configurations share most of them."""
-    from kbench.machine.build import BuildRequest
+    from kbench.machine.build import request_of
 
     needed = dict.fromkeys(i for p in plan.configs if p.status == "ok" for i in p.instantiations if i is not None)
-    return [BuildRequest(i.source, i.entry, target, i.options, i.defines) for i in needed for target in targets]
+    return [request_of(i, target) for i in needed for target in targets]
 
 
 _COLUMNS = (

@@ -36,14 +36,16 @@ def command(chosen: Chosen, archs: tuple[str, ...], output: Path | None, db: Pat
       kbench occupancy --kernel transpose --block-size 128,256,512 --arch sm_80,sm_90
       kbench occupancy --kernel fma --axis max_registers=0,24,32 --output occupancy.png
     """
+    from kbench.machine.cuda.visible import arch_here
     from kbench.machine.fits import fits
     from kbench.reading.occupancy import described
 
     plan, _ = chosen.plan("cuda")
-    answers = list(fits(plan.configs, archs or (_present(),)))
+    answers = list(fits(plan.configs, archs or (arch_here(),)))
     failed = [answer for answer in answers if isinstance(answer, KbenchError)]
     found = [answer for answer in answers if not isinstance(answer, KbenchError)]
-    rows = [described(fit, _profiles(db)) for fit in found]
+    counted = _profiles(db)
+    rows = [described(fit, counted) for fit in found]
     if as_json:
         console.json(rows)
     elif rows:
@@ -57,13 +59,6 @@ def command(chosen: Chosen, archs: tuple[str, ...], output: Path | None, db: Pat
     if output is not None and found:
         _draw(found, output)
     return 3 if failed or broken else 0
-
-
-def _present() -> str:
-    from kbench.machine.cuda.visible import gpus
-
-    found, _ = gpus()
-    return found[0].arch if found else "sm_90"
 
 
 def _profiles(db: Path) -> dict[tuple[str, str], Profile]:

@@ -125,13 +125,14 @@ class _Runner:
 
     def _batches(self) -> Iterator[tuple[list[Planned], How]]:
         """What one run of the tool can look at: configurations of one cache state, or one at a time."""
+        from kbench.machine.cuda.visible import gpu_of
         from kbench.profiling.driver import How
 
-        arch = _arch(self._asked.found.choice.name)
+        gpu = gpu_of(self._asked.found.choice.name)
         for cache in dict.fromkeys(p.config.cache for p in self._ok):
             same = [p for p in self._ok if p.config.cache == cache]
             for batch in [[p] for p in same] if self._driver.ALONE else [same]:
-                yield batch, How(arch, cache)
+                yield batch, How(gpu.arch if gpu else "", cache)
 
     def _one(self, batch: Sequence[Planned], how: How, progress: Progress) -> list[Profile]:
         """One run of the tool: a profile of each configuration of the batch, failed ones included."""
@@ -256,15 +257,6 @@ def _made(folder: Path) -> bool:
     except FileExistsError:
         return False
     return True
-
-
-def _arch(device: str) -> str:
-    """Of a GPU by NVML, which opens nothing; "" where it does not tell."""
-    from kbench.machine.cuda import visible
-
-    kind, _, number = device.partition(":")
-    found, _ = visible.gpus()
-    return found[int(number or 0)].arch if kind == "cuda" and int(number or 0) < len(found) else ""
 
 
 def _checking(how: How, check: str) -> How:

@@ -140,13 +140,11 @@ def _picked(rows: Sequence[Stored], picks: Sequence[str], choice: Choice, db: Pa
 
 def _here(rows: Sequence[Stored], choice: Choice) -> list[Stored]:
     """A store may hold the results of several machines: the best one of another GPU is not the best one here."""
-    from kbench.machine.cuda import visible
+    from kbench.machine.cuda.visible import gpu_of
 
-    kind, _, number = choice.name.partition(":")
     alike = [row for row in rows if row.result.device.kind == choice.kind]
-    gpus = visible.gpus()[0] if kind == "cuda" else []
-    uid = gpus[int(number or 0)].uid if int(number or 0) < len(gpus) else ""
-    return [row for row in alike if row.result.device.uid == uid] or alike
+    gpu = gpu_of(choice.name)
+    return [row for row in alike if gpu and row.result.device.uid == gpu.uid] or alike
 
 
 def _planned(chosen: Chosen, configs: Sequence[Config], choice: Choice) -> Plan:

@@ -39,7 +39,7 @@ from kbench.intent.config import keys as keys_of
 from kbench.intent.method import Method
 from kbench.intent.plan import Planned
 from kbench.machine.binary import Binary, Target
-from kbench.machine.build import BuildRequest, build
+from kbench.machine.build import BuildRequest, build, request_of
 from kbench.machine.device import DeviceInfo
 from kbench.machine.marks import range_name
 from kbench.machine.span import Trace
@@ -244,10 +244,7 @@ class _Builds:
                     self._futures[request] = pool.submit(build, request)
 
     def _requests(self, planned: Planned) -> list[BuildRequest | None]:
-        return [
-            None if i is None else BuildRequest(i.source, i.entry, self._target, i.options, i.defines)
-            for i in planned.instantiations
-        ]
+        return [None if i is None else request_of(i, self._target) for i in planned.instantiations]
 
     def of(self, planned: Planned) -> tuple[Binary | None, ...]:
         """One for each step. Raises BuildError."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -251,9 +250,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--launches", type=int)
     given: Any = parser.parse_args(argv)
     from kbench.machine.cuda.device import CudaDevice
+    from kbench.machine.cuda.visible import index_of
 
     try:
-        device = CudaDevice(int(re.sub(r"^cuda:?", "", given.device) or 0))
+        device = CudaDevice(index_of(given.device))
         if given.launches:
             launch(device, given.launches)
         else:

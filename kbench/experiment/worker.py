@@ -52,8 +52,9 @@ def open_device(name: str) -> Device:
         return CpuDevice()
     if name == "cuda" or name.startswith("cuda:"):
         from kbench.machine.cuda.device import CudaDevice
+        from kbench.machine.cuda.visible import index_of
 
-        return CudaDevice(int(name.partition(":")[2] or 0))
+        return CudaDevice(index_of(name))
     module, _, factory = name.partition(":")
     try:
         device: Device = getattr(importlib.import_module(module), factory)()

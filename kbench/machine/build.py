@@ -8,12 +8,16 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from kbench.errors import CannotBuild, KbenchError, UsageError
 from kbench.machine.binary import Binary, Target
 from kbench.machine.source import digest
+
+if TYPE_CHECKING:
+    from kbench.intent.plan import Instantiation
 
 
 class BuildRequest(msgspec.Struct, frozen=True):
@@ -25,6 +29,11 @@ class BuildRequest(msgspec.Struct, frozen=True):
     target: Target
     options: tuple[str, ...] = ()
     defines: tuple[str, ...] = ()
+
+
+def request_of(what: Instantiation, target: Target) -> BuildRequest:
+    """An instantiation that a plan needs, for one target."""
+    return BuildRequest(what.source, what.entry, target, what.options, what.defines)
 
 
 def cache_dir() -> Path:

@@ -12,7 +12,7 @@ from kbench.intent.op import Launch, dim3
 from kbench.intent.plan import Instantiation, Planned
 from kbench.intent.shapes import ShapeRng, ShapeXp
 from kbench.machine.binary import Binary, Target
-from kbench.machine.build import BuildRequest, build_all
+from kbench.machine.build import build_all, request_of
 from kbench.machine.install import install
 from kbench.machine.lift import Lift, lifts
 from kbench.machine.occupancy import Footprint, Limits, Occupancy, limits_of, occupancy
@@ -63,13 +63,13 @@ def fits(configs: Iterable[Planned], archs: Sequence[str]) -> Iterator[Fit | Kbe
             for block in dict.fromkeys(_blocks(planned)):
                 blocks.setdefault(block, []).append(planned.config)
     targets = [Target("cuda", arch) for arch in archs]
-    wanted = dict.fromkeys(_request(block.what, target) for target in targets for block in blocks)
+    wanted = dict.fromkeys(request_of(block.what, target) for target in targets for block in blocks)
     built = dict(build_all(wanted))
     yield from (made for made in built.values() if isinstance(made, KbenchError))
     found: dict[Fit, list[Config]] = {}
     for target in targets:
         for block, users in blocks.items():
-            made = built[_request(block.what, target)]
+            made = built[request_of(block.what, target)]
             if isinstance(made, Binary):
                 found.setdefault(_fit(target.arch, block, made), []).extend(users)
     yield from (replace(fit, configs=tuple(users)) for fit, users in found.items())
@@ -83,10 +83,6 @@ def _blocks(planned: Planned) -> Iterator[_Block]:
     for step, what in zip(op.steps, planned.instantiations, strict=True):
         if isinstance(step, Launch) and what is not None:
             yield _Block(what, math.prod(dim3(step.block)), step.shared_bytes)
-
-
-def _request(what: Instantiation, target: Target) -> BuildRequest:
-    return BuildRequest(what.source, what.entry, target, what.options, what.defines)
 
 
 def _fit(arch: str, block: _Block, made: Binary) -> Fit:

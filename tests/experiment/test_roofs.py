@@ -19,7 +19,7 @@ from kbench.intent.method import Method
 from kbench.intent.plan import Planned, Selection, make_plan
 from kbench.intent.traffic import Traffic
 from kbench.machine.binary import Target
-from kbench.machine.build import BuildRequest, build
+from kbench.machine.build import build, request_of
 from kbench.machine.device import DeviceInfo
 
 MIB = 2**20
@@ -194,10 +194,7 @@ def candidates(device: str) -> dict[str, Planned]:
 
 def test_every_roof_kernel_compiles_for_gpus() -> None:
     requests = {
-        BuildRequest(i.source, i.entry, Target("cuda", "sm_90"), i.options, i.defines)
-        for p in candidates("cuda").values()
-        for i in p.instantiations
-        if i
+        request_of(i, Target("cuda", "sm_90")) for p in candidates("cuda").values() for i in p.instantiations if i
     }
     assert len(requests) == 5 * 3 + 2 * 3 + 2
     for request in requests:

@@ -20,7 +20,7 @@ from kbench.experiment.protocol import Done, Job, Phase, Task
 from kbench.experiment.worker import open_device
 from kbench.intent.method import Method
 from kbench.intent.plan import make_plan, select
-from kbench.machine.build import BuildRequest, build
+from kbench.machine.build import build, request_of
 
 
 def tasks(device: Any, nbytes: str) -> tuple[Task, ...]:
@@ -30,7 +30,7 @@ def tasks(device: Any, nbytes: str) -> tuple[Task, ...]:
     target, found = device.target(), []
     for p in [p for p in plan.configs if p.status == "ok"][:100]:
         needed = p.instantiations
-        binaries = tuple(i and build(BuildRequest(i.source, i.entry, target, i.options, i.defines)) for i in needed)
+        binaries = tuple(i and build(request_of(i, target)) for i in needed)
         baseline = p.config.axes.get("variant") in kernel.baselines
         found.append(Task(p.config, str(kernel.spec_path), binaries, p.traffic, "", baseline))
     return tuple(sorted(found, key=lambda task: task.config.problem))

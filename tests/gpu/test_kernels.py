@@ -12,7 +12,7 @@ from bundled import NAMES, of_suite, planned
 from kbench.intent.numbers import Rng, to_numpy
 from kbench.intent.op import HostArray, as_out
 from kbench.intent.plan import Planned
-from kbench.machine.build import BuildRequest, build
+from kbench.machine.build import build, request_of
 from kbench.machine.device import Device
 
 pytestmark = pytest.mark.gpu
@@ -25,9 +25,7 @@ def digests(device: Device, one: Planned) -> dict[str, str]:
     op = one.kernel.op(device.xp, Rng(device.xp, one.config.problem), one.config)
     outs = {name: as_out(out) for name, out in op.outputs.items()}
     target = device.target()
-    binaries = [
-        build(BuildRequest(i.source, i.entry, target, i.options, i.defines)) if i else None for i in one.instantiations
-    ]
+    binaries = [build(request_of(i, target)) if i else None for i in one.instantiations]
     bound = device.bind(op, binaries)
     try:
         bound.restore({name: out.poison for name, out in outs.items() if out.poison is not False})

@@ -11,7 +11,7 @@ import pytest
 from bundled import NAMES, planned
 
 from kbench.intent.plan import Instantiation
-from kbench.machine.build import BuildRequest, build
+from kbench.machine.build import BuildRequest, build, request_of
 from kbench.machine.occupancy import Footprint, limits_of, occupancy
 
 pytestmark = pytest.mark.gpu
@@ -38,7 +38,7 @@ def test_as_the_driver_counts_blocks(kernel: str, gpu: Any) -> None:
     different, asked = [], 0
     wanted = instantiations(kernel)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        requests = [BuildRequest(what.source, what.entry, target, what.options, what.defines) for what in wanted]
+        requests = [request_of(what, target) for what in wanted]
         binaries = list(pool.map(build, requests))
     for what, binary in zip(wanted, binaries, strict=True):
         loaded = LoadedKernel(binary)

@@ -8,7 +8,7 @@ from bundled import planned, suite
 from kbench.errors import KbenchError
 from kbench.intent.plan import Instantiation, Planned
 from kbench.machine.binary import Binary, Target
-from kbench.machine.build import BuildRequest, build_all
+from kbench.machine.build import BuildRequest, build_all, request_of
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100", "sm_120")
 
@@ -59,7 +59,7 @@ def test_the_cases_are_counted() -> None:
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_every_instantiation_compiles(arch: str, capsys: pytest.CaptureFixture[str]) -> None:
-    requests = [BuildRequest(c.source, c.entry, Target("cuda", arch), c.options, c.defines) for c in cases()]
+    requests = [request_of(c, Target("cuda", arch)) for c in cases()]
     built: list[tuple[BuildRequest, Binary | KbenchError]] = list(build_all(requests))
     failed = [f"{request.entry}: {result}" for request, result in built if not isinstance(result, Binary)]
     assert not failed, "\n".join(failed)

@@ -71,6 +71,25 @@ def gpus() -> tuple[tuple[Gpu, ...], str]:
     return (), "the driver sees no GPU" if hidden is None else f"CUDA_VISIBLE_DEVICES={hidden!r} leaves no GPU"
 
 
+def index_of(device: str) -> int:
+    """Of "cuda:2" 2, of "cuda" 0."""
+    return int(device.partition(":")[2] or 0)
+
+
+def gpu_of(device: str) -> Gpu | None:
+    """The GPU that a device's name means; None for another kind of device, and where there is no such GPU."""
+    if device.partition(":")[0] != "cuda":
+        return None
+    found, _ = gpus()
+    return found[index_of(device)] if index_of(device) < len(found) else None
+
+
+def arch_here() -> str:
+    """What to compile for where nothing is said: this machine's first GPU, else an H100's."""
+    first = gpu_of("cuda")
+    return first.arch if first else "sm_90"
+
+
 def _handles(nvml: Nvml) -> Iterator[Any]:
     """CUDA ends the list at the first entry that names no GPU, so this does too."""
     everything = [nvml.ask("nvmlDeviceGetHandleByIndex", i) for i in range(nvml.ask("nvmlDeviceGetCount") or 0)]

@@ -78,6 +78,14 @@ def test_a_gpu_is_described_for_the_compiler(monkeypatch: pytest.MonkeyPatch) ->
     assert visible.gpus()[0] == (visible.Gpu("MIG-1", "NVIDIA H200 2", "sm_90", "580.159.03", (13, 0)),)
 
 
+def test_a_device_s_name_finds_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [visible.gpu_of(name) for name in ("cuda", "cuda:0", "cuda:2", "cuda:3", "cpu", "fake_device:gpu")]
+    assert [gpu and gpu.uid for gpu in found] == [UUIDS[0], UUIDS[0], UUIDS[2], None, None, None]
+    monkeypatch.setattr(visible, "gpus", lambda: ((), "none"))
+    assert visible.gpu_of("cuda") is None
+    assert visible.arch_here() == "sm_90"
+
+
 def test_auto_takes_the_gpu_where_cupy_fits_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(visible, "find_spec", lambda name: object())
     monkeypatch.setattr(visible, "_installed", lambda name: name == "cupy-cuda13x")
