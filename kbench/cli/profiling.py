@@ -223,15 +223,8 @@ class _Runner:
         import msgspec
 
         assert self._run is not None
-        home = self._asked.db.absolute().parent
-        raw = Path(profile.raw)
-        below = (
-            str(raw.absolute().relative_to(home))
-            if profile.raw and raw.absolute().is_relative_to(home)
-            else profile.raw
-        )
-        profile = msgspec.structs.replace(profile, raw=below, version=profile.version or self._found.version)
-        self._store.add_profile(self._run, profile, self._asked.found.keys[profile.config.id])
+        profile = msgspec.structs.replace(profile, version=profile.version or self._found.version)
+        profile = self._store.add_profile(self._run, profile, self._asked.found.keys[profile.config.id])
         self.profiles.append(profile)
         self.failed |= profile.status != "ok" or bool(profile.findings)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,8 +44,8 @@ def recordings(found: Selected, db: Path, folder: Path) -> list[Recording]:
             for profile in timelines(engine, configs, found.plan.method, found.keys):
                 if run is None:
                     run = store.begin(collect(profile.device), notes_of(found.plan))
-                made.append(_written(found.keys[profile.config.id], profile, folder, db))
-                store.add_profile(run, made[-1].profile, made[-1].key)
+                one = _written(found.keys[profile.config.id], profile, folder)
+                made.append(replace(one, profile=store.add_profile(run, one.profile, one.key)))
                 progress.advance(profile.config.id)
         finally:
             if run is not None:
@@ -53,7 +53,7 @@ def recordings(found: Selected, db: Path, folder: Path) -> list[Recording]:
     return made
 
 
-def _written(key: str, profile: Profile, folder: Path, db: Path) -> Recording:
+def _written(key: str, profile: Profile, folder: Path) -> Recording:
     """The trace and the picture of a timeline, and the profile with the trace as its file. Raises UsageError."""
     import msgspec
 
@@ -77,10 +77,9 @@ def _written(key: str, profile: Profile, folder: Path, db: Path) -> Recording:
             picture.write_bytes(chart.png)
     except OSError as error:
         raise UsageError(f"cannot write into {folder} ({error.strerror}): name another folder with --output") from error
-    home = db.absolute().parent
-    raw = trace.absolute()
-    kept = str(raw.relative_to(home)) if raw.is_relative_to(home) else str(raw)
-    return Recording(key, msgspec.structs.replace(profile, raw=kept), trace, picture if chart else None)
+    return Recording(
+        key, msgspec.structs.replace(profile, raw=str(trace.absolute())), trace, picture if chart else None
+    )
 
 
 def _label(config: Config) -> str:

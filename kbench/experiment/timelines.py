@@ -8,9 +8,9 @@ from kbench.experiment.engine import Engine
 from kbench.experiment.result import Result
 from kbench.intent.method import Method
 from kbench.intent.plan import Planned
-from kbench.machine.span import Trace
+from kbench.machine.span import WORK, Trace
 from kbench.profiling.profile import Metric, Profile, Tool
-from kbench.profiling.timeline import WORK, metrics_of, timeline
+from kbench.profiling.timeline import metrics_of, timeline
 
 
 def timelines(

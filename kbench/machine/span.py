@@ -6,6 +6,9 @@ from typing import Literal
 
 import msgspec
 
+WORK = ("kernel", "copy", "fill")
+"""Kinds of span that are the device's work; what the host calls and waits for, and ranges, are not."""
+
 
 class Span(msgspec.Struct, frozen=True):
     """Seconds from the beginning of the timeline. lane: "stream 0", "host", …; nbytes: what a copy or fill moved;

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from kbench.errors import UsageError
-from kbench.machine.span import Span
-from kbench.profiling.timeline import WORK, lanes_of
+from kbench.machine.span import WORK, Span
+from kbench.profiling.timeline import lanes_of
 
 _PID, _FIRST_TID = 1, 10  # no thread is 0, which Perfetto takes for none given, nor has the number of the process
 _SORTED = {"host": -2, "range": -1}  # the host above the streams

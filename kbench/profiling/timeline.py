@@ -12,10 +12,9 @@ from itertools import pairwise
 
 import msgspec
 
-from kbench.machine.span import Span
+from kbench.machine.span import WORK, Span
 from kbench.profiling.profile import Metric
 
-WORK = ("kernel", "copy", "fill")
 Interval = tuple[float, float]
 
 

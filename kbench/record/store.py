@@ -143,18 +143,23 @@ class Store:
         self._insert("results", values)
         return result
 
-    def add_profile(self, run: int, profile: Profile, key: str | None = None) -> None:
-        """Write one profile and commit it. The same profile of the same run is kept once, however often it is added;
-        one that could not be read back becomes a failed one that says so."""
+    def add_profile(self, run: int, profile: Profile, key: str | None = None) -> Profile:
+        """Write one profile, commit it and return it as it was kept: the path of its file is relative where that lies
+        below the store's folder. The same profile of the same run is kept once, however often it is added; one that
+        could not be read back becomes a failed one that says so."""
         key = key or profile.config.digest[:8]
+        raw, home = Path(profile.raw), self.path.absolute().parent
+        if raw.is_absolute() and raw.is_relative_to(home):
+            profile = msgspec.structs.replace(profile, raw=str(raw.relative_to(home)))
         try:
             values = columns_of_profile(run, profile, key)
         except UNFIT as error:
             message = f"the store cannot keep what this profile holds: {error}"
-            found = Profile(profile.config, profile.device, profile.tool, profile.version, "failed", message,
-                            raw=profile.raw, source=profile.source)  # fmt: skip
-            values = columns_of_profile(run, found, key)
+            profile = Profile(profile.config, profile.device, profile.tool, profile.version, "failed", message,
+                              raw=profile.raw, source=profile.source)  # fmt: skip
+            values = columns_of_profile(run, profile, key)
         self._insert("profiles", values)
+        return profile
 
     def profiles(self, device_uid: str | None = None, *, unmeasured: bool = False) -> list[StoredProfile]:
         """The newest of each configuration on each device (or the one given) under each tool, oldest first; where that

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from kbench.errors import UsageError, did_you_mean
-from kbench.machine.cpu.clock import last_level_cache_bytes
+from kbench.machine.cpu.clock import flush_buffer
 from kbench.machine.device import Batch
 
-_FLUSH_MOST, _CACHE_UNKNOWN = 512 << 20, 32 << 20
 _FLOOR_SAMPLES = 50
 
 
@@ -50,7 +49,7 @@ class CallableBound:
 
     @cached_property
     def _flush_buffer(self) -> np.ndarray[Any, Any]:
-        return np.ones(min(2 * (last_level_cache_bytes() or _CACHE_UNKNOWN), _FLUSH_MOST) // 8, np.uint64)
+        return flush_buffer()
 
     def _note(self, cache: str) -> str:
         if cache != "cold":

@@ -33,6 +33,13 @@ def last_level_cache_bytes() -> int | None:
     return max(sizes, default=None)
 
 
+def flush_buffer() -> np.ndarray[Any, Any]:
+    """Memory to read all of, so that nothing else is left in the caches and nothing in them is dirty: twice the last
+    level's, within reason."""
+    size = min(2 * (last_level_cache_bytes() or _UNKNOWN_CACHE), _LARGEST_FLUSH)
+    return np.ones(size // 8, np.uint64)
+
+
 class HostClock:
     """Times the steps of Ops that were built in one mode."""
 
@@ -87,8 +94,7 @@ class HostClock:
 
     @cached_property
     def _flush_buffer(self) -> np.ndarray[Any, Any]:
-        size = min(2 * (last_level_cache_bytes() or _UNKNOWN_CACHE), _LARGEST_FLUSH)
-        return np.ones(size // 8, np.uint64)
+        return flush_buffer()
 
     def _flush(self) -> None:
         """A read-only pass: what it evicts later is clean."""

@@ -35,7 +35,8 @@ def padded(nbytes: int) -> int:
     return GUARD + -(-nbytes // _ALIGNMENT) * _ALIGNMENT + GUARD
 
 
-def _bytes_at(address: int, nbytes: int) -> np.ndarray[Any, Any]:
+def bytes_at(address: int, nbytes: int) -> np.ndarray[Any, Any]:
+    """Host memory there."""
     return np.ctypeslib.as_array((ctypes.c_uint8 * nbytes).from_address(address))
 
 
@@ -131,10 +132,10 @@ class HostBlock:
         if self.nbytes:
             ctypes.memmove(self.address, source, self.nbytes)
         for address, length in self.bands():
-            _bytes_at(address, length)[:] = self._pattern(address, length)
+            bytes_at(address, length)[:] = self._pattern(address, length)
 
     def view(self, operand: Operand) -> Any:
-        memory = _bytes_at(self.address, self.nbytes)
+        memory = bytes_at(self.address, self.nbytes)
         return np.ndarray(operand.shape, operand.dtype, memory, operand.offset, operand.strides)
 
     def bands(self) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -144,7 +145,7 @@ class HostBlock:
     def overwritten(self) -> tuple[bool, int, int] | None:
         """(before, lowest, highest index in the band) of the first damaged band."""
         for before, (address, length) in zip((True, False), self.bands(), strict=True):
-            (bad,) = np.nonzero(_bytes_at(address, length) != self._pattern(address, length))
+            (bad,) = np.nonzero(bytes_at(address, length) != self._pattern(address, length))
             if bad.size:
                 return before, int(bad[0]), int(bad[-1])
         return None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
-import numpy as np
+from kbench.machine.cuda.blocks import bytes_at
 
 _CHUNK = 16 * 2**20
 """Bytes compared at a time: the temporaries stay small, however large the arrays."""
@@ -13,17 +12,13 @@ _CHUNK = 16 * 2**20
 
 def first_difference(now: int, before: int, nbytes: int, *, on_host: bool) -> int | None:
     """The offset of the first byte that differs, both addresses on the GPU or both on the host; None if none does."""
-    view = _host_bytes if on_host else _device_bytes
+    view = bytes_at if on_host else _device_bytes
     for start in range(0, nbytes, _CHUNK):
         size = min(_CHUNK, nbytes - start)
         bad = view(now + start, size) != view(before + start, size)
         if bool(bad.any()):
             return start + int(bad.argmax())
     return None
-
-
-def _host_bytes(address: int, nbytes: int) -> Any:
-    return np.ctypeslib.as_array((ctypes.c_uint8 * nbytes).from_address(address))
 
 
 def _device_bytes(address: int, nbytes: int) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from kbench.errors import ClockError
 from kbench.intent.op import Copy, Launch, Step
 from kbench.machine.cuda.cupti import Cupti
-from kbench.machine.span import Span, Trace
+from kbench.machine.span import WORK, Span, Trace
 
 RUNS = 3
 """Of which the median is kept."""
@@ -122,14 +122,14 @@ def _wait(activity: Any) -> Raw | None:
 
 
 def _work(records: Sequence[Raw]) -> int:
-    return sum(record.kind in ("kernel", "copy", "fill") for record in records)
+    return sum(record.kind in WORK for record in records)
 
 
 def spans_of(records: Sequence[Raw], streams: Mapping[int, int]) -> tuple[Span, ...]:
     """Spans from the first record on, in order of their starts. streams: the Op's number of each of CUPTI's streams; a
     stream that is none of the Op's keeps CUPTI's number, with a #. Calls of the thread that calls first, and waits, are
     the lane "host". Raises ClockError where work has no time stamps."""
-    blank = [r for r in records if r.kind in ("kernel", "copy", "fill") and (r.start <= 0 or r.end < r.start)]
+    blank = [r for r in records if r.kind in WORK and (r.start <= 0 or r.end < r.start)]
     if blank:
         raise ClockError(f"CUPTI has no time stamps for {len(blank)} of {len(records)} records ({blank[0].name})")
     stamped = sorted((r for r in records if r.start > 0 and r.end >= r.start), key=lambda r: (r.start, -r.end))
@@ -180,5 +180,5 @@ def _version() -> str:
 
 
 def _duration(records: Sequence[Raw]) -> int:
-    work = [record for record in records if record.kind in ("kernel", "copy", "fill")]
+    work = [record for record in records if record.kind in WORK]
     return max((r.end for r in work), default=0) - min((r.start for r in work), default=0)

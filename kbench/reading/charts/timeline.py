@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kbench.machine.span import Span
+from kbench.machine.span import WORK, Span
 from kbench.profiling.profile import Profile
 from kbench.profiling.timeline import Timeline, common, lanes_of, overlap_words, timeline, union
 from kbench.reading import units
@@ -47,7 +47,7 @@ def timeline_chart(profile: Profile, name: str, label: str = "") -> Chart | None
 
 
 def _shown(span: Span) -> bool:
-    return span.kind in ("kernel", "copy", "fill", "call")
+    return span.kind in (*WORK, "call")
 
 
 def _kind(span: Span) -> str:
