@@ -78,17 +78,15 @@ def command(
       kbench profile 3f2a91c0 --tool nsys
       nsys profile --trace=cuda,nvtx kbench profile --kernel copy --dtype float16
     """
-    from kbench.cli.selected import selected, tell_skipped
+    from kbench.cli.selected import nothing_to, selected
     from kbench.machine.profiler import around
 
     profiler = around()
     if promise is not None and profiler is None:
         raise UsageError("--promise is for a command under a profiler, and there is none around this one")
     found = selected(chosen, words, pick, db, device)
-    tell_skipped(found.plan)
-    if not any(p.status == "ok" for p in found.plan.configs):
-        console.say("kbench: nothing to profile: every configuration of this selection is skipped, as said above")
-        return UsageError.exit_code
+    if code := nothing_to("profile", found.plan):
+        return code
     if profiler is not None and tool not in (None, profiler.tool):
         console.say(f"--tool {tool} is not started: a profiler is around this command already")
     if profiler is not None:

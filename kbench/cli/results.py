@@ -12,7 +12,7 @@ import click
 
 from kbench.cli import console
 from kbench.cli.options import SHORT_AXES, db_option, given_axes
-from kbench.errors import UsageError
+from kbench.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from kbench.reading.profiled import Profiles
@@ -98,7 +98,6 @@ def _load(
     devices: Sequence[str],
     configs: Sequence[str],
 ) -> tuple[list[Stored], dict[str, KernelNote], list[StoredProfile]]:
-    from kbench.errors import did_you_mean
     from kbench.experiment.result import STATUSES
     from kbench.intent.axes import parse_values
     from kbench.record.filter import Filter
@@ -114,19 +113,24 @@ def _load(
         for word in configs:
             one = Filter(configs=(word,))
             if not store.latest(one) and not _unmeasured(store, one):
-                known = [row.key for row in store.latest()]
-                raise UsageError(f"no result in {db} has the key or id {word}{did_you_mean(word, known)}")
+                raise unknown(word, store)
         if not rows and not alone:
             everything = store.latest()
             known_kernels = {row.result.config.kernel for row in everything}
-            unknown = [name for name in kernels if name not in known_kernels]
-            if unknown and known_kernels:
+            lacking = [name for name in kernels if name not in known_kernels]
+            if lacking and known_kernels:
                 raise UsageError(
-                    f"no results of kernel {unknown[0]!r} in {db}{did_you_mean(unknown[0], known_kernels)}"
+                    f"no results of kernel {lacking[0]!r} in {db}{did_you_mean(lacking[0], known_kernels)}"
                 )
             held = f"none of the {len(everything)} results in {db} matches" if everything else f"{db} holds no results"
             raise UsageError(held)
         return rows, store.notes(), alone
+
+
+def unknown(word: str, store: Store) -> UsageError:
+    """For a word that is neither key nor id of anything in the store."""
+    known = [row.key for row in store.latest()]
+    return UsageError(f"no result in {store.path} has the key or id {word}{did_you_mean(word, known)}")
 
 
 def _unmeasured(store: Store, filter: Filter) -> list[StoredProfile]:

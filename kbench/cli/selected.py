@@ -68,15 +68,15 @@ def _narrowed(rows: Sequence[Stored], chosen: Chosen) -> list[Stored]:
     from kbench.intent.plan import select
     from kbench.record.filter import Filter
 
-    named = bool(chosen.kernels or chosen.whole_paths)
-    kernels = chosen.kernels_of(catalog(chosen.paths)) if named else list(catalog(chosen.paths).kernels.values())
+    named, found = bool(chosen.kernels or chosen.whole_paths), catalog(chosen.paths)
+    kernels = chosen.kernels_of(found) if named else list(found.kernels.values())
     select(kernels, chosen.axes, chosen.cache, chosen.clock)
     wanted = Filter(axes={name: parse_values(name, values) for name, values in chosen.axes.items()})
-    names = {kernel.name for kernel in kernels}
+    mine = {kernel.name for kernel in kernels}
     return [
         row
         for row in rows
-        if (row.result.config.kernel in names or not named)
+        if (row.result.config.kernel in mine or not named)
         and row.result.config.cache in (chosen.cache or (row.result.config.cache,))
         and row.result.config.clock in (chosen.clock or (row.result.config.clock,))
         and wanted.takes(row.result)
@@ -85,6 +85,7 @@ def _narrowed(rows: Sequence[Stored], chosen: Chosen) -> list[Stored]:
 
 def _of_plan(chosen: Chosen, words: Sequence[str], picks: Sequence[str], db: Path, device: str) -> Selected:
     from kbench.intent.config import keys as keys_of
+    from kbench.record.filter import names
 
     choice, plan, _ = chosen.start(device)
     keys = keys_of(p.config for p in plan.configs)
@@ -96,7 +97,7 @@ def _of_plan(chosen: Chosen, words: Sequence[str], picks: Sequence[str], db: Pat
     if words:
         ids = set()
         for word in words:
-            found = [p.config.id for p in taken if _names(word, p.config)]
+            found = [p.config.id for p in taken if names(word, p.config, p.config.digest)]
             if not found:
                 known = [keys[p.config.id] for p in taken]
                 raise UsageError(f"no configuration of this selection is {word}{did_you_mean(word, known)}")
@@ -105,12 +106,9 @@ def _of_plan(chosen: Chosen, words: Sequence[str], picks: Sequence[str], db: Pat
     return Selected(choice, replace(plan, configs=tuple(taken)), keys)
 
 
-def _names(word: str, config: Config) -> bool:
-    return word == config.id or config.digest.startswith(word) or f"{config.kernel}.{config.digest}".startswith(word)
-
-
 def _stored(db: Path, words: Sequence[str]) -> list[Stored]:
     """Each word names at least one result."""
+    from kbench.cli.results import unknown
     from kbench.record.filter import Filter
     from kbench.record.store import Store
 
@@ -119,8 +117,7 @@ def _stored(db: Path, words: Sequence[str]) -> list[Stored]:
         for word in words:
             rows = store.latest(Filter(configs=(word,)))
             if not rows:
-                known = [row.key for row in store.latest()]
-                raise UsageError(f"no result in {db} has the key or id {word}{did_you_mean(word, known)}")
+                raise unknown(word, store)
             found |= {row.id: row for row in rows}
         return list(found.values()) if words else store.latest()
 
@@ -179,8 +176,13 @@ def words_of(found: Selected, chosen: Chosen, keys: Sequence[str], db: Path, dev
     return [*keys, *words, "--device", device, "--db", str(db)]
 
 
-def tell_skipped(plan: Plan) -> None:
-    """What of a plan cannot run, and why; each reason once."""
+def nothing_to(do: str, plan: Plan) -> int:
+    """Tell what of a plan cannot run and why, each reason once; the exit code of an empty selection where nothing of it
+    can, else 0."""
     reasons = {p.message: p.config.id for p in reversed(plan.configs) if p.status != "ok"}
     for message, config in reasons.items():
         console.say(f"kbench: {config}: {message}")
+    if any(p.status == "ok" for p in plan.configs):
+        return 0
+    console.say(f"kbench: nothing to {do}: every configuration of this selection is skipped, as said above")
+    return UsageError.exit_code

@@ -62,15 +62,13 @@ def command(
       kbench timeline --kernel reshape_and_cache --variant gather --axis tokens=65536
     """
     from kbench.cli.recording import recordings, tell
-    from kbench.cli.selected import tell_skipped
+    from kbench.cli.selected import nothing_to
     from kbench.cli.sweep import ask_if_large
 
     found = _selected(chosen, streams, device)
     ask_if_large(found.plan, yes)
-    tell_skipped(found.plan)
-    if not any(p.status == "ok" for p in found.plan.configs):
-        console.say("kbench: nothing to record: every configuration of this selection is skipped, as said above")
-        return UsageError.exit_code
+    if code := nothing_to("record", found.plan):
+        return code
     made = recordings(found, db, output)
     show(made, as_json)
     tell(made, output, db)

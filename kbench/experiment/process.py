@@ -6,18 +6,16 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 
 from kbench.experiment.protocol import Frames, Reply, Request, write_frame
+from kbench.machine import interpreter
 from kbench.machine.profiler import around
 
-PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 GRACE_S, PROFILED_GRACE_S = 5.0, 120.0
 TAIL = 2000
 """Characters of a dead worker's stderr that are worth repeating."""
@@ -34,18 +32,15 @@ class Process:
         self._log = tempfile.TemporaryFile(prefix="kbench-worker-")  # noqa: SIM115 - closed by kill()
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
-        python_path = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH", "")]))
-        # -P: a user's folder may hold a copy.py, which must not shadow the standard library's.
-        command = [sys.executable, "-P", "-m", "kbench.experiment.worker", "--device", device]
-        fds = ["--fds", str(theirs_in), str(theirs_out), "--parent", str(os.getpid())]
+        words = ["--device", device, "--fds", str(theirs_in), str(theirs_out), "--parent", str(os.getpid())]
         try:
             self._child = subprocess.Popen(
-                command + fds,
+                interpreter.command("kbench.experiment.worker", words),
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
                 pass_fds=(theirs_in, theirs_out),
-                env={**os.environ, "PYTHONPATH": python_path},
+                env=interpreter.environment(),
                 start_new_session=True,
             )
         finally:

@@ -9,7 +9,6 @@ The first is a process of its own, because the parent never opens CUDA; ncu is a
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import numpy as np
 from kbench.errors import DeviceError, KbenchError, ProfilerError, UsageError
 from kbench.experiment.stats import center
 from kbench.intent.op import Launch, Op
+from kbench.machine import interpreter
 from kbench.machine.build import BuildRequest, build
 from kbench.machine.device import DeviceInfo
 from kbench.profiling import ncu
@@ -164,8 +164,9 @@ def ncu_readings(text: str) -> list[Reading]:
 
 
 def _python(*words: str, around: Sequence[str] = (), timeout_s: float = _TIMEOUT_S) -> Any:
-    command = [*around, sys.executable, "-m", __name__ if __name__ != "__main__" else _MODULE, *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, env=os.environ | {}, check=False)
+    command = [*around, *interpreter.command(_MODULE, words)]
+    env = interpreter.environment()
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, env=env, check=False)
 
 
 _MODULE = "kbench.experiment.validate"

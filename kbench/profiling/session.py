@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from kbench.errors import ProfilerError
+from kbench.machine import interpreter
 from kbench.machine.profiler import VARIABLE
 
-PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 LOOK_S = 0.2
 WRITES_S = 60.0
 """The longest that a profiler may take to write down what it has seen, after it was told to stop."""
@@ -43,7 +42,7 @@ class Ended(msgspec.Struct, frozen=True):
 
 def inner(words: Sequence[str]) -> list[str]:
     """`kbench` with these words, as a command that does not depend on PATH or on the folder's own files."""
-    return [sys.executable, "-P", "-m", "kbench", *words]
+    return interpreter.command("kbench", words)
 
 
 def run(command: Sequence[str], tool: str, log: Path, look: Callable[[], bool] = lambda: False) -> Ended:
@@ -53,8 +52,8 @@ def run(command: Sequence[str], tool: str, log: Path, look: Callable[[], bool] =
     with log.open("wb") as file:
         try:
             child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=_environment(tool),
-                start_new_session=True,
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+                env=interpreter.environment(**{VARIABLE: tool}), start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise ProfilerError(f"{command[0]} cannot be started: {error}") from error
@@ -87,8 +86,3 @@ def _stop(child: subprocess.Popen[bytes], look: Callable[[], bool]) -> None:
         if not look():
             os.killpg(child.pid, signal.SIGINT)
         _wait(child, WRITES_S, look)
-
-
-def _environment(tool: str) -> Mapping[str, str]:
-    path = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH", "")]))
-    return {**os.environ, "PYTHONPATH": path, VARIABLE: tool}

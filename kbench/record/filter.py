@@ -51,12 +51,11 @@ class Filter:
 
     def takes_unmeasured(self, config: Config, device: DeviceInfo, key: str) -> bool:
         """Whether a configuration without a result passes; none does where a status or a run is asked for."""
-        names = (config.id, key, f"{config.kernel}.{key}")
         return (
             not (self.statuses or self.runs)
             and config.kernel in (self.kernels or (config.kernel,))
             and (not self.devices or any(one in self.devices for one in (device.kind, device.uid, device.label)))
-            and (not self.configs or any(_begins(names, word) for word in self.configs))
+            and (not self.configs or any(names(word, config, key) for word in self.configs))
             and self._has_axes(config)
         )
 
@@ -67,6 +66,6 @@ class Filter:
         )
 
 
-def _begins(names: tuple[str, str, str], word: str) -> bool:
-    config, *keys = names
-    return word == config or any(key.startswith(word) for key in keys)
+def names(word: str, config: Config, key: str) -> bool:
+    """Whether a word is the configuration's id, or the beginning of its key or of KERNEL.KEY."""
+    return word == config.id or key.startswith(word) or f"{config.kernel}.{key}".startswith(word)
