@@ -21,7 +21,6 @@ from kbench.machine.choose import choose
 from kbench.machine.source import bundled
 from kbench.reading.collected import Rows, notes_of
 from kbench.record.environment import collect
-from kbench.record.filter import Filter
 from kbench.record.store import Store, Stored
 
 What = str | Path | Kernel
@@ -89,8 +88,7 @@ def _stored(plan: Plan, device: str, note: Any, told: Callable[[Result], None], 
     if number is None:
         store.settle()  # there was nothing left to resume
     assert run.info is not None
-    wanted = Filter(kernels=sorted({p.config.kernel for p in plan.configs}), devices=(run.info.uid,))
-    return Rows((row for row in store.latest(wanted) if row.result.config.id in short), store.notes())
+    return Rows(store.latest_of((p.config for p in plan.configs), run.info.uid), store.notes())
 
 
 def _kernels(asked: What | Sequence[What], path: str | Path | Sequence[str | Path] | None) -> list[Kernel]:

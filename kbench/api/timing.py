@@ -11,16 +11,12 @@ from typing import Any, Protocol
 
 from kbench.api.settings import method_of
 from kbench.errors import DeviceError
+from kbench.experiment.entrant import BATCH, PATIENCE, SETTLED
 from kbench.experiment.stats import half_width, interval
 from kbench.intent.method import Method
 from kbench.machine.choose import Choice, choose
 from kbench.machine.device import Batch
 from kbench.reading import units
-
-SETTLED = 0.02
-LEAST = 10
-PATIENCE = 0.2
-"""Of the time-out: sampling ends then in any case."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +116,7 @@ def _batches(bound: Timed, method: Method, clock: str, cache: str) -> list[Batch
     samples: list[float] = []
     begin = time.perf_counter()
     while len(samples) < method.samples_max:
-        missing = max(method.samples_min - len(samples), LEAST, len(samples) // 2)
+        missing = max(method.samples_min - len(samples), BATCH, len(samples) // 2)
         affordable = max(1, int(PATIENCE * method.timeout_s / per_sample))
         batches.append(
             bound.sample(min(missing, affordable, method.samples_max - len(samples)), clock=clock, cache=cache)
@@ -143,7 +139,7 @@ def _warm_up(bound: Timed, method: Method, clock: str, cache: str) -> float:
     before = statistics.median(bound.sample(1, clock=clock, cache=cache).elapsed_s)
     per_sample = time.perf_counter() - begin
     while time.perf_counter() - begin < method.max_time_s:
-        now = statistics.median(bound.sample(LEAST, clock=clock, cache=cache).elapsed_s)
+        now = statistics.median(bound.sample(BATCH, clock=clock, cache=cache).elapsed_s)
         if abs(now - before) <= SETTLED * before:
             break
         before = now

@@ -160,13 +160,9 @@ class _Session:
 
     def rows(self) -> list[Stored]:
         """The newest row of each configuration of the plan on this device, those of earlier runs included."""
-        from kbench.record.filter import Filter
-
         plan, info = self._sweep.plan, self._sweep.info
         assert info is not None
-        kernels = sorted({p.config.kernel for p in plan.configs})
-        rows = self._store.latest(Filter(kernels=kernels, devices=(info.uid,)))
-        return [row for row in rows if row.result.config.id in self._keys]
+        return self._store.latest_of((p.config for p in plan.configs), info.uid)
 
 
 def _finish(

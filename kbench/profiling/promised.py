@@ -5,7 +5,6 @@ One line of JSON for each configuration, written as soon as it is known, so that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -43,7 +42,3 @@ def load(path: Path) -> list[Promised]:
     """Those that were written as a whole; none where there is no file."""
     lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
     return [msgspec.json.decode(line, type=Promised) for line in lines]
-
-
-def by_range(promised: Iterable[Promised]) -> dict[str, Promised]:
-    return {p.range: p for p in promised}

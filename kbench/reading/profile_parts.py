@@ -136,21 +136,3 @@ def stale_groups(kept: StoredProfile) -> Groups:
 def _told(name: str, found: Found) -> Told:
     share = found.value if counted.is_share(name) else None
     return Told(counted.words(name), counted.shown(name, found.value), counted.meaning(name), found.said_by, share)
-
-
-def held(found: Diagnosis) -> list[tuple[str, list[str]]]:
-    """What was ruled out, by the reason."""
-    reasons: dict[str, list[str]] = {}
-    for one in found.held:
-        reasons.setdefault(one.why, []).append(one.title)
-    return list(reasons.items())
-
-
-def missing(found: Diagnosis) -> list[tuple[str, list[str], list[str]]]:
-    """What could not be judged, by the way to what is missing: titles, and the metrics in words."""
-    ways: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
-    for one in found.missing:
-        titles, lacking = ways.setdefault(one.how, ({}, {}))
-        titles[one.title] = None
-        lacking |= dict.fromkeys(counted.words(name) for name in one.metrics)
-    return [(how, list(titles), list(lacking)) for how, (titles, lacking) in ways.items()]

@@ -16,10 +16,10 @@ from kbench.reading.charts.drawing import Chart, is_ours
 from kbench.reading.charts.gallery import gallery
 from kbench.reading.charts.slices import comparisons, useful
 from kbench.reading.charts.style import COLOURS, MARKER_PATHS
-from kbench.reading.diagnosis.words import evidence, gain
+from kbench.reading.diagnosis.words import evidence, gain, held, missing
 from kbench.reading.export import export
 from kbench.reading.problem import Problem, problems
-from kbench.reading.profile_parts import ProfilePart, anchors, held, missing, profile_parts, stale_groups
+from kbench.reading.profile_parts import ProfilePart, anchors, profile_parts, stale_groups
 from kbench.reading.profiled import Profiles
 from kbench.reading.rows import COLUMNS, Line, lines, packed
 from kbench.reading.table import CLOCKS, FLOOR, NOISY, OVER, UNEVEN, flagged, interval, noisy, submitted, time

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -18,6 +18,7 @@ import msgspec
 
 from kbench.errors import StoreError
 from kbench.experiment.result import Measurement, Result
+from kbench.intent.config import Config
 from kbench.profiling.profile import Profile
 from kbench.record.columns import UNFIT, columns_of_profile, columns_of_result, text_of
 from kbench.record.environment import Environment, now_utc
@@ -180,6 +181,12 @@ class Store:
         where, values = (filter or Filter()).sql()
         found = self._stored(f"WHERE {_NEWEST}{where} ORDER BY id", values)
         return [row for row in found if filter is None or filter.takes(row.result)]
+
+    def latest_of(self, configs: Iterable[Config], device_uid: str) -> list[Stored]:
+        """The newest row of each of these configurations on a device, oldest first."""
+        wanted = {config.id: config.kernel for config in configs}
+        rows = self.latest(Filter(kernels=sorted(set(wanted.values())), devices=(device_uid,)))
+        return [row for row in rows if row.result.config.id in wanted]
 
     def history(self, config: str, device_uid: str) -> list[Stored]:
         """All rows of one configuration on one device, oldest first."""

@@ -11,7 +11,7 @@ import pytest
 from bundled import NAMES, planned
 
 from kbench.intent.plan import Instantiation
-from kbench.machine.build import BuildRequest, build, request_of
+from kbench.machine.build import build, request_of
 from kbench.machine.occupancy import Footprint, limits_of, occupancy
 
 pytestmark = pytest.mark.gpu
@@ -64,9 +64,7 @@ def test_what_a_sweep_reports(gpu: Any) -> None:
         if one.status != "ok" or one.instantiations[0] is None:
             continue
         op = one.kernel.op(gpu.xp, Rng(gpu.xp, one.config.problem), one.config)
-        binaries = [
-            build(BuildRequest(i.source, i.entry, gpu.target(), i.options, i.defines)) for i in one.instantiations if i
-        ]
+        binaries = [build(request_of(i, gpu.target())) for i in one.instantiations if i]
         bound, shape = gpu.bind(op, binaries), launched(op)
         try:
             assert shape is not None

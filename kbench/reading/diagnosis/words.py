@@ -83,15 +83,27 @@ def _cause(cause: Cause) -> list[RenderableType]:
     return [title, *(Padding(line, (0, 0, 0, 4)) for line in lines)]
 
 
+def held(found: Diagnosis) -> list[tuple[str, list[str]]]:
+    """What was ruled out, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for one in found.held:
+        reasons.setdefault(one.why, []).append(one.title)
+    return list(reasons.items())
+
+
+def missing(found: Diagnosis) -> list[tuple[str, list[str], list[str]]]:
+    """What could not be judged, by the way to what is missing: titles, and the metrics in words."""
+    ways: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for one in found.missing:
+        titles, lacking = ways.setdefault(one.how, ({}, {}))
+        titles[one.title] = None
+        lacking |= dict.fromkeys(counted.words(name) for name in one.metrics)
+    return [(how, list(titles), list(lacking)) for how, (titles, lacking) in ways.items()]
+
+
 def _rest(diagnosis: Diagnosis) -> list[str]:
     """What was held back and what is missing: a line for each reason."""
-    held: dict[str, list[str]] = {}
-    for one in diagnosis.held:
-        held.setdefault(one.why, []).append(one.title)
-    missing: dict[str, list[str]] = {}
-    for lack in diagnosis.missing:
-        missing.setdefault(lack.how, []).append(lack.title)
     return [
-        *(f"not asked: {', '.join(titles)}: {why}" for why, titles in held.items()),
-        *(f"not known: {', '.join(titles)}; for what is missing: {how}" for how, titles in missing.items()),
+        *(f"not asked: {', '.join(titles)}: {why}" for why, titles in held(diagnosis)),
+        *(f"not known: {', '.join(titles)}; for what is missing: {how}" for how, titles, _ in missing(diagnosis)),
     ]
