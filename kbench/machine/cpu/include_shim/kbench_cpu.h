@@ -8,6 +8,7 @@
 #include "kbench/errors.h"         // how a kernel's mistake leaves the kernel
 #include "kbench/shared_memory.h"  // guarded __shared__ memory
 #include "kbench/fibers.h"         // stacks, and the switch between them
+#include "kbench/stuck.h"          // where threads wait, in words
 #include "kbench/scheduler.h"      // barriers, warp operations, blocks
 #include "kbench/signals.h"        // bad addresses, time limit
 #include "kbench/launch.h"         // worker threads
