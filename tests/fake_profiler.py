@@ -54,6 +54,9 @@ def program(folder: Path, name: str, body: str, version: str = "2025.3.1.0") -> 
 
 
 @pytest.fixture
-def no_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No ncu_report, wherever it might come from: CSV is what remains."""
-    monkeypatch.setitem(sys.modules, "ncu_report", None)
+def module(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The ncu_report that processes of this test find: none, so that CSV is what remains, until a test writes it."""
+    path = tmp_path_factory.mktemp("module") / "ncu_report.py"
+    path.write_text("raise ImportError('none is installed')\n")
+    monkeypatch.setenv("PYTHONPATH", str(path.parent))
+    return path

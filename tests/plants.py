@@ -96,7 +96,7 @@ another cache state, and has a test of its own."""
 
 FAULTS: dict[str, tuple[str, int]] = {
     "out_of_bounds": ("memcheck", 5), "shared_race": ("racecheck", 6), "uninitialised_read": ("initcheck", 5),
-    "divergent_barrier": ("synccheck", 6),
+    "divergent_barrier": ("synccheck", 7),
 }  # fmt: skip
 """Kernel of tests/sanitized -> the check that finds it, and in which line."""
 

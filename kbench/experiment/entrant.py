@@ -117,7 +117,7 @@ class Entrant:
         n, method = len(self.samples), self._method
         missing = self._least - 1 - n
         first = -(-(self._least - 1) // FIRST_ROUNDS[self._cache == "sustained"])
-        wanted = min(missing, first) if missing > 0 else max(BATCH, n // 3)
+        wanted = min(missing, first) if missing > 0 else max(BATCH, n // 2)
         room = method.samples_max - 1 - n
         if room > 0:
             self._take(min(self._affordable(wanted), room))

@@ -12,7 +12,8 @@ from kbench.profiling import ncu_metrics, permission
 from kbench.profiling.driver import PLAIN, SAMPLES, How
 from kbench.profiling.find import Found
 from kbench.profiling.metrics import KINDS
-from kbench.profiling.ncu_read import Seen, launches
+from kbench.profiling.ncu_module import Seen
+from kbench.profiling.ncu_read import launches
 from kbench.profiling.profile import Metric, Profile
 from kbench.profiling.promised import Promised
 
@@ -24,10 +25,13 @@ FILTER = f"{DOMAIN}@{SAMPLES}/"
 
 
 def options(metrics: Iterable[str], cache: str = "cold") -> list[str]:
-    """Clocks are left alone: what is counted belongs to the time that kbench measured. For a cold configuration the
-    caches are emptied before each pass; for another one each pass finds what the one before left."""
-    control = "all" if cache == "cold" else "none"
-    return ["--metrics", ",".join(metrics), "--clock-control", "none", "--cache-control", control]
+    """Clocks are left alone: what is counted belongs to the time that kbench measured. For a cold configuration a
+    launch is repeated for each pass, with empty caches. For another one the whole process is: what ncu saves and
+    restores around a repeated launch takes the place of what the launch before had left in L2."""
+    replay = (
+        ["--cache-control", "all"] if cache == "cold" else ["--cache-control", "none", "--replay-mode", "application"]
+    )
+    return ["--metrics", ",".join(metrics), "--clock-control", "none", *replay]
 
 
 def command(found: Found, inner: Sequence[str], raw: Path, how: How = PLAIN) -> list[str]:

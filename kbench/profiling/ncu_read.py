@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 import math
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from kbench.errors import ProfilerError
 from kbench.machine.install import install
+from kbench.machine.interpreter import command, environment
 from kbench.machine.marks import DOMAIN
 from kbench.profiling.find import tool
+from kbench.profiling.ncu_module import Seen
 
-_CSV_S = 300
+_READ_S = 300
 _FIXED = ("ID", "Process ID", "Process Name", "Host Name", "Kernel Name", "Context", "Stream", "Block Size",
           "Grid Size", "Device", "CC")  # fmt: skip
-
-
-class Seen(msgspec.Struct, frozen=True):
-    """A launch. ranges: the names of those of kbench's NVTX ranges that it lies in; found: ncu's metrics, name ->
-    (value, unit); threads of a block and blocks of the grid, 0 where they are not told."""
-
-    kernel: str
-    ranges: tuple[str, ...]
-    found: dict[str, tuple[float, str]]
-    threads: int = 0
-    blocks: int = 0
 
 
 def launches(report: Path) -> list[Seen]:
@@ -43,7 +31,7 @@ def launches(report: Path) -> list[Seen]:
     for reader in (_by_package, _by_installation, _by_csv):
         try:
             seen = reader(report)
-        except (ImportError, ProfilerError, RuntimeError, OSError, ValueError) as error:
+        except (ImportError, ProfilerError, OSError, ValueError, subprocess.SubprocessError) as error:
             tried.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
             continue
         if seen:
@@ -58,7 +46,7 @@ def launches(report: Path) -> list[Seen]:
 
 # ---------------------------------------------------------------- ncu_report
 def _by_package(report: Path) -> list[Seen]:
-    return _loaded(importlib.import_module("ncu_report"), report)
+    return _by_module(report)
 
 
 def _by_installation(report: Path) -> list[Seen]:
@@ -66,11 +54,16 @@ def _by_installation(report: Path) -> list[Seen]:
     folder = next(_module_folders(Path(tool("ncu").path).resolve()), None)
     if folder is None:
         raise ImportError("Nsight Compute's own Python module is not installed")
-    sys.path.insert(0, str(folder))
-    try:
-        return _loaded(importlib.import_module("ncu_report"), report)
-    finally:
-        sys.path.remove(str(folder))
+    return _by_module(report, folder)
+
+
+def _by_module(report: Path, *folder: Path) -> list[Seen]:
+    words = command("kbench.profiling.ncu_module", [str(report), *map(str, folder)])
+    done = subprocess.run(words, capture_output=True, check=False, timeout=_READ_S, env=environment())
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise ImportError(said[-1] if said and done.returncode > 0 else f"ncu_report crashed: {done.returncode}")
+    return msgspec.json.decode(done.stdout, type=list[Seen])
 
 
 def _module_folders(program: Path) -> Iterator[Path]:
@@ -81,39 +74,10 @@ def _module_folders(program: Path) -> Iterator[Path]:
     return (folder for folder in found if (folder / "ncu_report.py").is_file())
 
 
-def _loaded(module: Any, report: Path) -> list[Seen]:
-    context = module.load_report(str(report))  # of a damaged file it has no ranges
-    return [
-        _action(context.range_by_idx(i).action_by_idx(j))
-        for i in range(context.num_ranges())
-        for j in range(context.range_by_idx(i).num_actions())
-    ]
-
-
-def _action(action: Any) -> Seen:
-    found = {}
-    for name in action.metric_names():
-        metric = action.metric_by_name(name)
-        if metric.kind() in (metric.ValueKind_STRING, metric.ValueKind_UNKNOWN, metric.ValueKind_ANY):
-            continue
-        number = float(metric.as_double())
-        if math.isfinite(number):  # a share of what did not happen is none
-            found[name] = (number, str(metric.unit()))
-    size = {name: int(found.get(f"launch__{name}", (0, ""))[0]) for name in ("block_size", "grid_size")}
-    return Seen(action.name(), tuple(_stack(action.nvtx_state())), found, size["block_size"], size["grid_size"])
-
-
-def _stack(state: Any) -> Iterator[str]:
-    for number in state.domains() if state is not None else ():
-        domain = state.domain_by_id(number)
-        if domain.name() == DOMAIN:
-            yield from domain.push_pop_ranges()
-
-
 # ---------------------------------------------------------------- CSV
 def _by_csv(report: Path) -> list[Seen]:
-    command = [tool("ncu").path, "--import", str(report), "--csv", "--page", "raw", "--print-units", "base"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_CSV_S)
+    words = [tool("ncu").path, "--import", str(report), "--csv", "--page", "raw", "--print-units", "base"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_READ_S)
     try:
         return from_csv(done.stdout)
     except ValueError as error:

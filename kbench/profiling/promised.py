@@ -39,6 +39,11 @@ def append(path: Path, promised: Promised) -> None:
 
 
 def load(path: Path) -> list[Promised]:
-    """Those that were written as a whole; none where there is no file."""
+    """Those that were written as a whole, each once, however often the tool ran the process; none where there is no
+    file."""
     lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
-    return [msgspec.json.decode(line, type=Promised) for line in lines]
+    found: dict[str, Promised] = {}
+    for line in lines:
+        one = msgspec.json.decode(line, type=Promised)
+        found.setdefault(one.range, one)
+    return list(found.values())

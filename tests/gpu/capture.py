@@ -24,6 +24,8 @@ from commandline import environment  # noqa: E402
 from plants import EXPECTED, FAULTS, PROFILED, SANITIZED  # noqa: E402
 
 from kbench.errors import KbenchError  # noqa: E402
+from kbench.profiling import sanitizer  # noqa: E402
+from kbench.profiling.driver import How  # noqa: E402
 from kbench.profiling.find import tool  # noqa: E402
 
 BUNDLED = {
@@ -65,17 +67,14 @@ def ncu(out: Path, name: str, words: tuple[str, ...]) -> None:
     say(f"ncu {name}: {report.stat().st_size} bytes, {profile['launches']} launches, range of {profile['raw']}")
 
 
-def sanitizer(out: Path, name: str, check: str) -> None:
-    """Text as kbench reads it, and XML of the same, which it does not."""
+def checked(out: Path, name: str, check: str) -> None:
     inner = [sys.executable, "-P", "-m", "kbench", "profile", "--path", str(SANITIZED), "--kernel", name, "--device",
              "cuda", "--launches", "1"]  # fmt: skip
-    file = out / f"gpu-sanitizer-{check}-{name}.txt"
-    checked = [tool("sanitizer").path, "--tool", check, "--target-processes", "all", "--show-backtrace", "no"]
-    for more in (["--log-file", str(file)], ["--xml", "--save", str(file.with_suffix(".xml"))]):
-        done = subprocess.run(
-            [*checked, *more, *inner], env=environment(KBENCH_PROFILER="sanitizer"), capture_output=True, text=True,
-            timeout=PER_TOOL_S, check=False,
-        )  # fmt: skip
+    raw = out / f"gpu-sanitizer-{check}-{name}"
+    words = sanitizer.command(tool("sanitizer"), inner, raw, How(check=check))
+    environ = environment(KBENCH_PROFILER="sanitizer")
+    done = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=PER_TOOL_S, check=False)
+    file = raw.with_name(raw.name + sanitizer.ENDING)
     said = file.read_text().strip().splitlines()[-1:] if file.is_file() else [done.stderr.strip()[-300:]]
     say(f"sanitizer {check} {name}: {' '.join(said)}")
 
@@ -95,7 +94,7 @@ def main() -> None:
     checks = [(name, check) for name, (check, _) in FAULTS.items()] + [("without_fault", "memcheck")]
     with ThreadPoolExecutor(len(checks)) as pool:
         for name, check in checks:
-            pool.submit(tried, sanitizer, out, name, check)
+            pool.submit(tried, checked, out, name, check)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_everything_that_is_asked_for_is_told(plants: dict[str, tuple[dict[str, 
 def test_stalls_are_shares_of_a_warp_s_time(plants: dict[str, tuple[dict[str, float], int]]) -> None:
     for kernel, (m, _) in plants.items():
         waiting = sum(value for name, value in m.items() if name.startswith("stall_"))
-        assert 0.3 < waiting < 1.05, kernel
+        assert 0.3 < waiting < 1.1, kernel  # each is counted in a pass of its own
 
 
 def test_reads_and_writes_of_four_gigabytes_are_within_two_percent(tmp_path: Path) -> None:
@@ -86,13 +86,17 @@ def test_reads_and_writes_of_four_gigabytes_are_within_two_percent(tmp_path: Pat
 
 
 def test_what_is_warm_comes_out_of_l2(tmp_path: Path) -> None:
-    (found,) = profiled(
-        tmp_path, "--path", str(PROFILED), "--kernel", "cache_resident", "--axis", "n=2^20", "--cache", "warm",
-        "--device", "cuda",
-    )  # fmt: skip
-    m = metrics(found)
-    assert m["dram_bytes_read"] < 0.1 * 4 * 2**20
-    assert m["l2_hit_rate"] > 0.9
+    """Asked for three metrics alone, because each further pass is another process."""
+    asked = ["dram__bytes_read.sum", "lts__t_sector_hit_rate.pct", "gpu__time_duration.sum"]
+    inner = [sys.executable, "-P", "-m", "kbench", "profile", "--path", str(PROFILED), "--kernel", "cache_resident",
+             "--axis", "n=2^20", "--cache", "warm", "--device", "cuda"]  # fmt: skip
+    words = [tool("ncu").path, "--nvtx", "--nvtx-include", ncu.FILTER, *ncu.options(asked, "warm"), "--csv", "--page",
+             "raw", "--print-units", "base", "--target-processes", "all", *inner]  # fmt: skip
+    done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    *_, last = ncu_read.from_csv(done.stdout)
+    assert last.found["dram__bytes_read.sum"][0] < 0.1 * 4 * 2**20
+    assert last.found["lts__t_sector_hit_rate.pct"][0] > 90
 
 
 @pytest.fixture(scope="module")

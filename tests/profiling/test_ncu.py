@@ -10,15 +10,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from fake_profiler import no_module, program, promised, stack, table
+from fake_profiler import module, program, promised, stack, table
 
 from kbench.errors import ProfilerError
+from kbench.machine.interpreter import environment
 from kbench.profiling import ncu, ncu_read
 from kbench.profiling.driver import How, driver
 from kbench.profiling.find import Found
-from kbench.profiling.ncu_read import Seen, from_csv
+from kbench.profiling.ncu_module import Seen, loaded
+from kbench.profiling.ncu_read import from_csv
 
-__all__ = ["no_module"]
+__all__ = ["module"]
 METRICS = {
     "gpu__time_duration.sum": ("ns", ["1,000", "3,000", "1,000", "3,000"]),
     "dram__bytes_read.sum": ("byte", ["100", "300", "102", "302"]),
@@ -37,7 +39,7 @@ print(report.read_text(), end='')
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_module: None) -> Path:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Path) -> Path:
     monkeypatch.setenv("KBENCH_NCU", str(program(tmp_path / "bin", "ncu", FAKE)))
     return tmp_path / "raw"
 
@@ -69,6 +71,8 @@ def test_the_command_profiles_the_samples_and_leaves_the_clocks_alone(tmp_path: 
 def test_caches_are_emptied_for_cold_configurations_alone(tmp_path: Path, cache: str, control: str) -> None:
     words = ncu.command(Found("ncu", "2025.3"), ["kbench"], tmp_path, How("sm_90", cache))
     assert words[words.index("--cache-control") + 1] == control
+    replayed = words[words.index("--replay-mode") + 1] if "--replay-mode" in words else "kernel"
+    assert replayed == ("kernel" if cache == "cold" else "application")
 
 
 # ---------------------------------------------------------------- tables
@@ -229,34 +233,55 @@ class Module:
         )  # fmt: skip
 
 
-def test_the_module_says_the_same_as_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_module_says_the_same_as_the_table() -> None:
     found = {
         "dram__bytes_read.sum": (4096.0, "byte"),
         "launch__block_size": (128.0, ""),
         "launch__grid_size": (7.0, ""),
     }
-    module = Module([Seen("k", ("copy.1", "samples"), found)], [Seen("other", (), {})])
-    monkeypatch.setitem(sys.modules, "ncu_report", module)  # type: ignore[arg-type]
-    first, second = ncu_read.launches(tmp_path / "raw.ncu-rep")
+    first, second = loaded(Module([Seen("k", ("copy.1", "samples"), found)], [Seen("other", (), {})]), "raw.ncu-rep")
     assert first == Seen("k", ("copy.1", "samples"), found, 128, 7)
     assert second.ranges == ()
 
 
-def test_a_share_of_what_did_not_happen_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_share_of_what_did_not_happen_is_none() -> None:
     """ncu divides by nothing where a kernel has no such access; JSON has no word for what comes out."""
     found = {"l1tex__t_sector_hit_rate.pct": (math.nan, "%"), "lts__t_sector_hit_rate.pct": (50.0, "%"),
              "launch__grid_size": (math.inf, "")}  # fmt: skip
-    module = Module([Seen("k", ("copy.1", "samples"), found)])
-    monkeypatch.setitem(sys.modules, "ncu_report", module)  # type: ignore[arg-type]
-    (seen,) = ncu_read.launches(tmp_path / "raw.ncu-rep")
+    (seen,) = loaded(Module([Seen("k", ("copy.1", "samples"), found)]), "raw.ncu-rep")
     assert seen.found == {"lts__t_sector_hit_rate.pct": (50.0, "%")}
     assert [metric.name for metric in ncu.joined([seen], 1)] == ["l2_hit_rate"]
 
 
-def test_where_the_module_reads_nothing_the_program_is_asked(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ncu_report", Module())  # type: ignore[arg-type]
+SAYS = """
+from types import SimpleNamespace as Some
+def load_report(path):
+    action = Some(name=lambda: "k", nvtx_state=lambda: None, metric_names=lambda: [])
+    launches = Some(num_actions=lambda: 1, action_by_idx=lambda j: action)
+    return Some(num_ranges=lambda: 1, range_by_idx=lambda i: launches)
+"""
+BODIES = {
+    "reads": (SAYS, 1),
+    "reads nothing": ("def load_report(path): return type('C', (), {'num_ranges': lambda self: 0})()", 4),
+    "crashes": ("import os, signal\ndef load_report(path): os.kill(os.getpid(), signal.SIGSEGV)", 4),
+    "is for another Python": ("raise ImportError('undefined symbol: PyType_FromMetaclass')", 4),
+}
+
+
+@pytest.mark.parametrize(("body", "count"), BODIES.values(), ids=BODIES)
+def test_where_the_module_reads_nothing_the_program_is_asked(fake: Path, module: Path, body: str, count: int) -> None:
+    module.write_text(body)
     written(fake, four(*["copy.1"] * 4))
-    assert len(ncu_read.launches(fake.with_name("raw.ncu-rep"))) == 4
+    assert len(ncu_read.launches(fake.with_name("raw.ncu-rep"))) == count
+
+
+def test_the_module_is_loaded_beside_nothing_that_is_native() -> None:
+    """NumPy beside it ended the process: see kbench.profiling.ncu_module."""
+    said = (
+        "import sys, kbench.profiling.ncu_module; print([m for m in ('numpy', 'cupy', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, env=environment())
+    assert done.stdout == "[]\n", done.stderr
 
 
 # ---------------------------------------------------------------- NVIDIA's samples, where they are installed

@@ -8,7 +8,7 @@ import pytest
 from plants import EXPECTED, FAULTS
 
 from kbench.profiling import ncu, ncu_metrics, ncu_read, sanitizer
-from kbench.profiling.ncu_read import Seen
+from kbench.profiling.ncu_module import Seen
 
 DATA = Path(__file__).with_name("data")
 REPORTS = sorted(DATA.glob("gpu-ncu-*.ncu-rep"))

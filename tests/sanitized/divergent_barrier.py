@@ -1,4 +1,4 @@
-"""Planted for synccheck: half of the threads leave before a barrier."""
+"""Planted for synccheck: half of the threads of a warp do not come to a barrier."""
 
 from kbench import Launch, cdiv, kernel
 

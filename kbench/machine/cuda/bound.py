@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kbench.errors import ProfilerError, SpecError
-from kbench.intent.op import Op
+from kbench.intent.op import Op, as_out
 from kbench.machine.binary import Binary
 from kbench.machine.cuda.blocks import bare
 from kbench.machine.cuda.choice import Facts, choose
@@ -50,7 +50,8 @@ class CudaBound:
             self._memory.close()
             raise
         self._tables = preparer.tables
-        self._memory.will_write(preparer.written)
+        poison = {name: as_out(out).poison for name, out in op.outputs.items()}
+        self._memory.will_write(preparer.written, self._whole(poison).values())
         self._subject = Subject(self._program, self._rotate)
         self._rotation: Rotation | None = None
         self._restored = self._has_run = False
@@ -96,8 +97,9 @@ class CudaBound:
             self._device.synchronize()
 
     def _whole(self, poison: Mapping[str, Any]) -> dict[str, int]:
-        """Outputs that fill a device buffer of their own, and that buffer: under a memory checker nothing is written to
-        them before the kernel does, so that it sees who reads them too early."""
+        """Outputs that are poisoned as a whole and fill a device buffer of their own, and that buffer: what is in it
+        before a run is of no consequence. Under a memory checker nothing is written to them before the kernel does, so
+        that it sees who reads them too early."""
         outputs = self._layout.outputs
         buffers = [operand.base for operand in outputs.values()]
         return {

@@ -40,6 +40,7 @@ class Cupti:
         self.api: Any = None
         self._buffers: Any = None
         self.on = False
+        self._since = 0
         self.missing = self._load()
 
     def _load(self) -> str:
@@ -87,14 +88,14 @@ class Cupti:
         return kind.CONCURRENT_KERNEL, kind.MEMCPY, kind.MEMSET
 
     def start(self) -> None:
-        """Collect from here on, and forget what was collected before. The GPU must be idle."""
+        """Collect from here on, and forget what was collected before. The GPU must be idle. What CUPTI has not
+        delivered yet is told by its time: having it delivered would take longer than a short batch."""
         if not self.on:
             for kind in self._kinds:
                 self.api.activity_enable(kind)
             self.on = True
-        else:
-            self.api.activity_flush_all(0)
         self._buffers.forget()
+        self._since = self.api.get_timestamp()
 
     def stop(self) -> None:
         """Collect nothing, and cost nothing."""
@@ -118,7 +119,7 @@ class Cupti:
         Raises ClockError where some were dropped or have no time stamps."""
         self.api.activity_flush_all(0)
         for _ in range(_TRIES):
-            if enough(len(self._buffers.activities())):
+            if enough(len(self._fresh())):
                 break
             self.api.activity_flush_all(_FORCED)
             time.sleep(_PATIENCE_S)  # buffers may be handed over by a thread of CUPTI's own
@@ -130,9 +131,13 @@ class Cupti:
                 a.start,
                 a.end,
             )
-            for a in self._buffers.activities()
+            for a in self._fresh()
         ]
         return in_order(records, self.dropped())
+
+    def _fresh(self) -> list[Any]:
+        """Since `start`, and whatever has no time stamp."""
+        return [a for a in self._buffers.activities() if not 0 < a.start < self._since]
 
     @contextmanager
     def collecting(self, kinds: Iterable[int]) -> Iterator[None]:

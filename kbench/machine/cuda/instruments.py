@@ -62,8 +62,8 @@ class Hold:
 
 
 class Flush:
-    """Reads `nbytes` (at least twice L2) of memory that nothing writes, so that afterwards L2 holds only clean lines of
-    that memory: no line of the Op is left in it, and no line that the Op evicts has to be written back first."""
+    """Reads `nbytes` (more than L2 holds) of memory that nothing writes, so that afterwards L2 holds only clean lines
+    of that memory: no line of the Op is left in it, and no line that the Op evicts has to be written back first."""
 
     def __init__(self, instruments: Instruments, nbytes: int, multiprocessors: int, stream: int) -> None:
         import cupy

@@ -61,6 +61,7 @@ class GuardedMemory:
         self._owner = object()  # whose contents are in a slot; not self, which would keep itself alive through it
         self._sources: list[tuple[int, Any]] = []  # address of the initial contents, and what keeps them alive
         self._written: set[int] = set()
+        self._overwritten: set[int] = set()
         try:
             for base in bases:
                 self._add(base)
@@ -115,9 +116,11 @@ class GuardedMemory:
         self.tables[last] = tuple(operands)
         return Operand(last, 0, entries.shape, entries.dtype, entries.strides, entries.nbytes)
 
-    def will_write(self, buffers: set[int]) -> None:
-        """What the steps may write to; all else still holds its initial contents after a run."""
+    def will_write(self, buffers: set[int], overwritten: Collection[int] = ()) -> None:
+        """What the steps may write to; all else still holds its initial contents after a run. overwritten: buffers
+        whose contents before a run are of no consequence."""
         self._written |= buffers
+        self._overwritten |= set(overwritten)
 
     def restore(self, but: Collection[int] = ()) -> None:
         """All contents and all guard bands as they were in the beginning; `but` are buffers to leave as they are."""
@@ -131,8 +134,8 @@ class GuardedMemory:
 
     def regain(self) -> None:
         """Before a run, after which it has been written to: put back what another Op of the pool has changed since."""
-        for slot, (source, _) in zip(self._slots, self._sources, strict=True):
-            if not slot.holds(self._owner, source):
+        for index, (slot, (source, _)) in enumerate(zip(self._slots, self._sources, strict=True)):
+            if index not in self._overwritten and not slot.holds(self._owner, source):
                 slot.block.fill(source, self._pool.stream)
                 slot.restored(self._owner, source)
         for index in self._written:

@@ -7,6 +7,6 @@ __global__ void mixed(float* y, const float* x, int n)
     const int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (FAULT == 1 && i == 0) y[1LL << 40] = 1.0f;
     if (FAULT == 2 && i == 0)
-        for (volatile int turning = 1; turning;) {}
+        while (*(volatile const float*)x >= 0.0f) {}
     if (i < n) y[i] = x[i] + (FAULT == 3 && i == 137 ? 2.0f : 1.0f);
 }

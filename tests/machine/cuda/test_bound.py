@@ -12,7 +12,7 @@ import pytest
 from simulated_gpu import SimulatedCupti, SimulatedGpu
 
 from kbench.errors import UsageError
-from kbench.intent.op import Launch, Op, Pointers
+from kbench.intent.op import Launch, Op, Out, Pointers
 from kbench.machine.binary import Binary, Param, Target
 from kbench.machine.cuda.bound import CudaBound
 from kbench.machine.cuda.kernel import Packed
@@ -122,11 +122,11 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> SimulatedGpu:
     return made
 
 
-def bound_on(gpu: Any, shared: CudaPool | None = None, n: int = N) -> tuple[CudaBound, Array]:
+def bound_on(gpu: Any, shared: CudaPool | None = None, n: int = N, poison: bool = False) -> tuple[CudaBound, Array]:
     y, a, b = (Array((n,), np.int32) for _ in range(3))
     y.host[:], a.host[:], b.host[:] = 0, 1, 2
     step = Launch(grid=1, block=128, args=(y, Pointers([a, b]), n))
-    op = Op(steps=(step,), outputs={"y": (y, y)}, bytes_read=8 * n, bytes_written=4 * n)
+    op = Op(steps=(step,), outputs={"y": Out(y, y, poison=poison)}, bytes_read=8 * n, bytes_written=4 * n)
     binary = Binary("accumulate", "accumulate", "", Target("cuda", "sm_90"), "", Kernel.params, "", 0, 0.0)
     return CudaBound(gpu, op, [binary], shared), y
 
@@ -200,6 +200,20 @@ def test_ops_that_share_memory_each_find_their_own(gpu: Any) -> None:
     assert one.memory_bytes() == 12 * N
     one.close()
     two.close()
+    pool.close()
+
+
+def test_what_a_kernel_overwrites_is_not_put_back_for_it(gpu: Any) -> None:
+    pool = gpu.pool()
+    (one, _), (two, _) = (bound_on(gpu, pool, poison=True) for _ in range(2))
+    one.run()
+    two.restore({})
+    two.run()
+    assert (output(two) == 3).all()
+    one.run()
+    assert (output(one) == 6).all(), "it adds to what another one left, which its declaration says it does not look at"
+    one.restore({})
+    assert (output(one) == 0).all()
     pool.close()
 
 
