@@ -58,14 +58,14 @@ class SimulatedGpu:
         self.calls = 0
         self.captured: list[Item] | None = None
         self.stamps: dict[int, float] = {}
-        self.syncs = 0
+        self.syncs = self.recorded = 0
         self._stream = Stream(self)
         self.nothing = self.program("kbench_nothing", NOTHING_S)
         self.mark = self.program("kbench_mark", NOTHING_S)
         self.instruments = types.SimpleNamespace(store=types.SimpleNamespace(prepare=self._store))
         monkeypatch.setitem(sys.modules, "cupy", self._cupy())
         monkeypatch.setitem(sys.modules, "cupy.cuda", sys.modules["cupy"].cuda)
-        self.hold = Hold()
+        self.hold = Hold(self)
         self.clocks: Any = Clocks(self)  # type: ignore[arg-type]
 
     def enqueue(self, name: str, seconds: float) -> None:
@@ -102,6 +102,7 @@ class SimulatedGpu:
         unfinished = 0.0
         if self.trace and self.trace[-1][0].startswith("store"):
             unfinished = min(int(self.trace[-1][0].split()[1]), 2**24) / 50e12
+        self.recorded += 1
         self.now += EVENT_S + unfinished
         self.stamps[event] = self.now
 
@@ -122,14 +123,19 @@ class SimulatedGpu:
 
 
 class Hold:
+    """depths: samples by events that were queued behind each."""
+
     gave_up = False
 
-    def __init__(self) -> None:
+    def __init__(self, gpu: SimulatedGpu) -> None:
+        self._gpu = gpu
         self.depths: list[int] = []
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
+        before = self._gpu.recorded
         yield
+        self.depths.append((self._gpu.recorded - before) // 2)
 
 
 class SimulatedCupti:

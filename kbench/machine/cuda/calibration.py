@@ -26,9 +26,10 @@ from kbench.machine.cuda.program import Program
 if TYPE_CHECKING:
     from kbench.machine.cuda.device import CudaDevice
 
-WRITTEN = (0, 2**18, 2**20, 2**22, 2**24, 2**26)
+WRITTEN = (0, 2**16, 2**18, 2**20, 2**22, 2**24, 2**26)
 """Bytes that the kernels of the curve write. No more than L2 holds can still be under way."""
-_SAMPLES, _GRAPH_RUNS, _THREADS = 60, 20, 256
+_LEAST_LOG2 = 14  # where the kernel that writes nothing stands among logarithms
+_SAMPLES, _TURNS, _GRAPH_RUNS, _THREADS = 64, 8, 20, 256
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Calibration:
 
     def correction(self, bytes_written: int) -> float:
         """Seconds that the events add to a run that writes so much; between two points over the logarithm."""
-        at = [np.log2(max(nbytes, 2**16)) for nbytes in (*self.written, bytes_written)]
+        at = [np.log2(max(nbytes, 2**_LEAST_LOG2)) for nbytes in (*self.written, bytes_written)]
         return float(np.interp(at[-1], at[:-1], self.added_s))
 
 
@@ -68,7 +69,7 @@ def middle(samples: Sequence[float]) -> float:
 
 
 def calibrate(device: CudaDevice, cold: bool) -> Calibration:
-    """Takes some 50 ms, once for a device and cache state."""
+    """Takes some 60 ms, once for a device and cache state."""
     import cupy
 
     memory = cupy.cuda.alloc(WRITTEN[-1])
@@ -79,10 +80,18 @@ def calibrate(device: CudaDevice, cold: bool) -> Calibration:
     if by_graph:
         own = [_node(device, program) for program in programs]
     else:
-        own = [middle(device.clocks.traced(program, _SAMPLES, cold)) for program in programs]
+        own = [middle(samples) for samples in _in_turn(programs, lambda p, n: device.clocks.traced(p, n, cold))]
         device.clocks.cupti.stop()
-    events = [device.clocks.by_events.sample(program, _SAMPLES, cold).elapsed_s for program in programs]
+    events = _in_turn(programs, lambda p, n: device.clocks.by_events.sample(p, n, cold).elapsed_s)
     return calibration(written, events, own, by_graph=by_graph)
+
+
+def _in_turn(programs: Sequence[Program], sample: Callable[[Program, int], Sequence[float]]) -> list[list[float]]:
+    """Samples of each, a few at a time: for some milliseconds now and then events read half a microsecond more, which
+    then is a few samples of each kernel, and not all of one. The first turn of each is not counted."""
+    each = _SAMPLES // _TURNS
+    turns = [[sample(program, each) for program in programs] for _ in range(_TURNS + 1)][1:]
+    return [[second for turn in turns for second in turn[number]] for number in range(len(programs))]
 
 
 def _store(device: CudaDevice, address: int, nbytes: int) -> Program:

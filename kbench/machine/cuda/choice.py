@@ -11,10 +11,11 @@ PAIRS = {"cupti": ("cold", "warm", "sustained"), "events": ("cold", "warm"), "gr
          "host": ("cold", "warm")}  # fmt: skip
 """The cache states of each clock."""
 CACHES = ("cold", "warm", "sustained")
-LONG = 2**27
-"""Device bytes from which on auto does without CUPTI. Its tracing slows kernels of many small blocks: by up to 9 % (17
-us of 194) at 512 MiB on an H200, 2026-11-20, where events and Nsight Compute agree within 1 %. What is left of the bias
-of events, under a microsecond, is small beside such times, and large beside those of smaller kernels."""
+LONG = 2**24
+"""Device bytes from which on auto does without CUPTI. Its tracing slows kernels of many threads: on an H200
+(2026-11-20) a copy of 16 MiB, one float a thread in blocks of 1,024, read 14.9 us where events read 13.3 and Nsight
+Compute, less the 0.95 us that it always reads more, 13.0; of 256 MiB 260, 240 and 238. What is left of the bias of
+events, a few tenths of a microsecond, is little beside what moves so much, and much beside smaller kernels."""
 
 
 @dataclass(frozen=True)

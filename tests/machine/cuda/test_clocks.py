@@ -250,6 +250,14 @@ def test_a_cold_run_as_the_difference_of_two_graphs(gpu: SimulatedGpu) -> None:
 
 
 # ---------------------------------------------------------------- events
+@pytest.mark.parametrize(("entries", "depths"), [(1, [4, 4, 2]), (5, [2] * 5), (60, [1] * 10)])
+def test_events_are_queued_a_few_at_a_time(gpu: SimulatedGpu, entries: int, depths: list[int]) -> None:
+    """What an event costs depends on how much is queued behind a hold."""
+    program = Program(entries, "", [lambda: gpu.enqueue("kernel", KERNEL_S)])
+    assert len(gpu.clocks.by_events.sample(program, 10, True).elapsed_s) == 10
+    assert gpu.hold.depths == depths
+
+
 def test_events_stay_raw_and_their_correction_leaves_the_kernel(gpu: SimulatedGpu) -> None:
     for missing in ("", "it is not there"):
         gpu.clocks.cupti.missing = missing
