@@ -12,6 +12,7 @@ from simulated_gpu import EVENT_S, GAP_S, NOTHING_S, SimulatedCupti, SimulatedGp
 
 from kbench.errors import ClockError
 from kbench.machine.cuda import rotation
+from kbench.machine.cuda.calibration import calibration
 from kbench.machine.cuda.clocks import Subject
 from kbench.machine.cuda.graph import MOST_NODES, last, lengths, slopes
 from kbench.machine.cuda.program import Program
@@ -272,12 +273,22 @@ def test_events_stay_raw_and_their_correction_leaves_the_kernel(gpu: SimulatedGp
             assert ("graphs" if missing else "CUPTI") in batch.note
 
 
-def test_the_correction_grows_with_what_is_still_being_written(traced: SimulatedGpu) -> None:
+def test_the_correction_is_larger_where_something_is_written(traced: SimulatedGpu) -> None:
     samples = [traced.clocks.sample(subject(traced, bytes_written=n), 3, "events", "cold") for n in (0, MIB, 32 * MIB)]
     corrections = [batch.correction_s for batch in samples]
     assert corrections[0] == pytest.approx(EVENT_S + GAP_S, abs=2e-9)
-    assert corrections[2] == pytest.approx(EVENT_S + GAP_S + 2**24 / 50e12, abs=2e-9)
-    assert corrections[0] < corrections[1] < corrections[2]
+    assert corrections[0] < corrections[1] == corrections[2]
+    assert samples[1].left_s >= 2**20 / 50e12, "kernels that write more and less get the same correction"
+
+
+def test_one_kernel_that_reads_too_much_moves_no_correction() -> None:
+    own = [0.6e-6, *(1e-6 * n for n in range(1, 7))]
+    added = [2.0e-6, *[2.3e-6] * 6]
+    added[3] += 0.5e-6
+    found = calibration([[o + a] * 8 for o, a in zip(own, added, strict=True)], own, by_graph=False)
+    assert found.correction(0) == pytest.approx(2.0e-6)
+    assert found.correction(2**20) == pytest.approx(2.3e-6)
+    assert found.left_s < 0.1e-6
 
 
 def test_runs_that_cannot_be_held_are_not_corrected(gpu: SimulatedGpu) -> None:
