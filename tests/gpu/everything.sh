@@ -51,6 +51,7 @@ done
 profile="profile --device cuda --pick best,naive --launches 1 --tool ncu"
 kbench ncu-copy 120 "$profile --kernel copy --axis nbytes=1GiB --dtype float32"
 kbench ncu-transpose 120 "$profile --kernel transpose --axis rows=8192,8200 --axis cols=8192"
+kbench ncu-transpose-unpadded 120 "profile --device cuda --launches 1 --tool ncu --kernel transpose --axis rows=8192 --axis cols=8192 --dtype float32 --variant tiled --block-size 256"
 kbench ncu-copy_blocks 120 "$profile --kernel copy_blocks --axis layers=32 --axis pairs=256 --axis heads=8 --axis dim=128 --dtype float16"
 kbench ncu-reshape_and_cache 120 "$profile --kernel reshape_and_cache --axis tokens=65536 --dtype float16"
 kbench ncu-transpose_heads 120 "$profile --kernel transpose_heads --axis heads=32 --axis tokens=65536 --axis dim=128"
@@ -58,6 +59,13 @@ kbench ncu-fma 120 "$profile --kernel fma --axis k=0,256"
 # What overlaps: by CUPTI in the process, and by Nsight Systems around it.                                     50 s
 kbench timeline 90 "timeline --device cuda --streams 1,2,3 --output timelines"
 kbench nsys-swap_blocks 120 "profile --device cuda --pick best --tool nsys --kernel swap_blocks --axis pages=1024 --axis page_bytes=32KiB"
+# The other tools on the same kernels; the sanitizer's four checks want smaller ones.                         100 s
+for tool in nsys cupti sanitizer; do
+    profile="profile --device cuda --pick best,naive --launches 1 --tool $tool"
+    kbench $tool-copy_blocks 120 "$profile --kernel copy_blocks --axis layers=32 --axis pairs=64 --axis heads=8 --axis dim=128 --dtype float16"
+    kbench $tool-transpose 120 "$profile --kernel transpose --axis rows=4096 --dtype float32"
+    kbench $tool-reshape_and_cache 120 "$profile --kernel reshape_and_cache --axis tokens=16384 --axis slots=random --dtype float16"
+done
 # What the tools write, for the tests that read it without a GPU: into tests/profiling/data.                   140 s
 step capture 300 "$PYTHON" "$ROOT/tests/gpu/capture.py" "$OUT/capture"
 # The answer in words, and the report.                                                                         60 s
