@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from kbench.reading.diagnosis.diagnosis import Evidence
 from kbench.reading.table import OVER_BY
 
 ABOVE_ROOF = 1 + OVER_BY
+CALLING = 0.85
+"""From this share of the time on the host's calls are what it takes; below, the GPU works on while they are made."""
 """Of the roof: two measurements of one roof differ by up to this; what is above did not all come from DRAM."""
 
 FACTS: dict[str, Kind] = {
@@ -27,7 +30,7 @@ FACTS: dict[str, Kind] = {
     "of_l2_roof": Kind("1", "of what L2 was measured to copy, by useful bytes"),
     "roof_of_peak": Kind("1", "the roof at this size, of the theoretical peak"),
     "dram_of_roof": Kind("1", "of the measured roof, by DRAM bytes as counted"),
-    "empty_share": Kind("1", "of its time that an empty kernel takes too"),
+    "empty_share": Kind("1", "of its time that launching alone takes: an empty kernel for each, or the host's calls"),
     "flop_share": Kind("1", "of the arithmetic that was measured to be possible"),
     "declared_read_ratio": Kind("1", "bytes in the sectors that it reads, over useful ones, as declared"),
     "declared_write_ratio": Kind("1", "bytes in the sectors that it writes, over useful ones, as declared"),
@@ -219,11 +222,15 @@ def _timeline(facts: Facts) -> Found:
 
 def _empty_share(result: Result) -> float | None:
     """What the row's clock reads for an empty kernel, without what the clock adds by itself, for each kernel and copy
-    of the Op, over the time of the row."""
+    of the Op, over the time of the row. By the host's clock that is once the way to the GPU and back, or, where the
+    host's calls take nearly all the time, those."""
     measured, launched = result.measurement, result.launched
     if measured is None or not result.time_s or not measured.floor_s:
         return None
     empty_s = max(measured.floor_s - measured.correction_s, 0.0)
+    if measured.clock == "host":
+        calls_s = statistics.median(measured.submit_s) if measured.submit_s else 0.0
+        return max(calls_s if calls_s >= CALLING * result.time_s else 0.0, empty_s) / max(result.time_s, empty_s)
     entries = max(launched.launches + launched.copies, 1) if launched else 1
     return min(entries * empty_s / result.time_s, 1.0)
 

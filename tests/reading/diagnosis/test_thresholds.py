@@ -14,7 +14,7 @@ from kbench.intent.traffic import Traffic
 from kbench.profiling.profile import Profile
 from kbench.reading.diagnosis import diagnose as diagnosing
 from kbench.reading.diagnosis.diagnose import diagnose
-from kbench.reading.diagnosis.facts import ABOVE_ROOF, Facts
+from kbench.reading.diagnosis.facts import ABOVE_ROOF, CALLING, Facts
 from kbench.reading.diagnosis.rules import (
     access,
     bandwidth,
@@ -58,6 +58,15 @@ def empty(share: float) -> Patient:
     row, _ = of_roof(0.5)
     assert row.measurement
     return replace(row, measurement=replace(row.measurement, floor_s=share * (row.time_s or 0))), None
+
+
+def calling(share: float) -> Patient:
+    """By the host's clock, a hundredth of the time for the way to the GPU and back."""
+    row, _ = of_roof(0.5)
+    assert row.measurement
+    seconds = row.time_s or 0.0
+    measured = replace(row.measurement, clock="host", floor_s=0.01 * seconds, submit_s=(share * seconds,))
+    return replace(row, measurement=measured), None
 
 
 def counted(name: str, rule: float = 0.3, **others: float) -> Callable[[float], Patient]:
@@ -139,6 +148,7 @@ CASES: dict[str, tuple[str, Callable[[float], Patient], float, bool]] = {
     "FROM_DRAM": ("cache-resident", from_dram, cache.FROM_DRAM, False),
     "MATTERS, reads": ("cache-resident", reading, cache.MATTERS, True),
     "LAUNCH_SHARE": ("launch-bound", empty, launch.LAUNCH_SHARE, True),
+    "CALLING": ("launch-bound", calling, CALLING, True),
     "WAITING": ("latency-bound", counted(WAIT), latency.WAITING, True),
     "IDLE_BELOW, memory": ("latency-bound", counted("memory_throughput", stall_long_scoreboard=0.8),
                            latency.IDLE_BELOW, False),
@@ -152,7 +162,7 @@ CASES: dict[str, tuple[str, Callable[[float], Patient], float, bool]] = {
     "ACTIVE_BELOW": ("divergent", counted("threads_per_instruction"), divergence.ACTIVE_BELOW, False),
     "LOCAL": ("spilling", local, spilling.LOCAL, True),
     "BUSY_FROM": ("compute-bound", counted("pipe_alu"), compute.BUSY_FROM, True),
-    "FLOPS_FROM": ("compute-bound", flops, compute.FLOPS_FROM, True),
+    "BUSY_FROM, arithmetic": ("compute-bound", flops, compute.BUSY_FROM, True),
     "HALF": ("too-little-parallelism", waves, parallelism.HALF, False),
     "TAIL": ("too-little-parallelism", waves, 2 / parallelism.TAIL, False),
     "OVERLAPPED": ("overlap-missing", overlapping, overlap.OVERLAPPED, False),
@@ -206,3 +216,10 @@ def test_a_gain_that_is_worth_telling() -> None:
     assert fires("divergent", (row, profiled))
     row, profiled = healthy(0.5, threads_per_instruction=16.0, l2_throughput=0.955)
     assert not fires("divergent", (row, profiled))
+
+
+def test_what_the_host_s_calls_hide_is_no_more_than_the_link_s_roof_leaves() -> None:
+    row, _ = calling(0.98)
+    (cause,) = (c for c in diagnose(row, [], roofs()).causes if c.rule == "launch-bound")
+    assert cause.gain.high == pytest.approx(2.0)
+    assert "launch-bound" not in {c.rule for c in diagnose(calling(0.6)[0], [], roofs()).causes}

@@ -1,4 +1,4 @@
-"""Launch-bound: an empty kernel would take nearly as long."""
+"""Launch-bound: an empty kernel, or the host's calls alone, would take nearly as long."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ def judge(facts: Facts) -> Cause | None:
     found = facts.at_least("empty_share", LAUNCH_SHARE)
     if found is None:
         return None
+    most = 1 / (1 - min(found.value, MOST_SHARE))
+    roof = facts.value("of_roof")
+    if facts.result.measurement and facts.result.measurement.clock == "host" and roof:
+        most = min(most, max(1 / roof, 1.0))  # the link's roof has no launches in it
     entries = facts.result.launched.launches + facts.result.launched.copies if facts.result.launched else 1
     more = "one kernel or a batched copy for all of them" if entries > 1 else "more work in one launch: batch, or fuse"
     return cause(
         RULE.name, RULE.title, (found, *facts.told("time_s", "gap_s", "busy_share")),
-        1 / (1 - min(found.value, MOST_SHARE)), "what is left of its time without that of an empty kernel",
+        most, "what is left of its time without launching",
         f"{more}; where launches cannot be merged, a CUDA graph makes the next one follow sooner",
     )  # fmt: skip
 
