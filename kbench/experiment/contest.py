@@ -14,8 +14,8 @@ import msgspec
 
 from kbench.experiment.duel import Duel
 from kbench.experiment.entrant import Entrant
-from kbench.experiment.result import Standing
-from kbench.experiment.standing import SAME, TIE, by_intervals
+from kbench.experiment.result import Place, Standing
+from kbench.experiment.standing import by_intervals, margins
 from kbench.experiment.stats import Center
 from kbench.experiment.verdict import Verdict
 from kbench.intent.method import Method
@@ -119,7 +119,8 @@ class Contest:
         """Of one that is certainly not the best; None for all that may be, and for a baseline."""
         if not self._best or entrant not in self._rivals or not entrant.samples or self._maybe_best(entrant):
             return None
-        return self._signed(by_intervals(entrant.look(), self._best[0], "stopped" if entrant.stopped else "behind"))
+        place: Place = "stopped" if entrant.stopped else "behind"
+        return self._signed(by_intervals(entrant.look(), self._best[0], place, entrant.tick_s))
 
     def _last_standings(self, held: Sequence[Entrant]) -> Iterator[Stands]:
         if not held:
@@ -130,14 +131,16 @@ class Contest:
         found = Duel(leaders, self._method, self._take_turn, self._random).standings()
         best = next(e for e in leaders if found[e.name].place == "best")
         for entrant in ranked:
-            yield Stands(entrant, self._signed(found.get(entrant.name) or by_intervals(entrant.look(), best.look())))
+            beside = found.get(entrant.name) or by_intervals(entrant.look(), best.look(), tick_s=entrant.tick_s)
+            yield Stands(entrant, self._signed(beside))
 
     def _maybe_best(self, entrant: Entrant) -> bool:
         """Or tied with the best, for all that the samples say."""
-        return any(
-            mine.low <= best.high * (1 + SAME) or mine.value <= best.value * (1 + TIE)
-            for mine, best in self._looks(entrant)
-        )
+        for mine, best in self._looks(entrant):
+            margin = margins(entrant.tick_s, best.value)
+            if mine.low <= best.high * (1 + margin.same) or mine.value <= best.value * (1 + margin.tie):
+                return True
+        return False
 
     def _behind(self, entrant: Entrant) -> float:
         return min((mine.value / best.value for mine, best in self._looks(entrant)), default=1.0)

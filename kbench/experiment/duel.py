@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import statistics
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from kbench.experiment.entrant import PATIENCE, Entrant
 from kbench.experiment.result import Standing
-from kbench.experiment.standing import by_intervals, by_pairs, decided
+from kbench.experiment.standing import by_intervals, by_pairs, decided, margins
 from kbench.experiment.stats import center
 from kbench.intent.method import Method
 
@@ -49,7 +50,9 @@ class Duel:
         return found | {best.name: Standing("best", how=f"duel of {pairs} pairs")}
 
     def _by_intervals(self, best: Entrant, how: str) -> dict[str, Standing]:
-        beside = {e.name: by_intervals(e.look(), best.look()) for e in self._leaders if e is not best}
+        beside = {
+            e.name: by_intervals(e.look(), best.look(), tick_s=_tick(e, best)) for e in self._leaders if e is not best
+        }
         found = {best.name: Standing("best"), **beside}
         return {name: msgspec.structs.replace(standing, how=how) for name, standing in found.items()}
 
@@ -64,7 +67,7 @@ class Duel:
             self._round(going)
             if number in LOOKS:
                 best = self._best_of(going)
-                going = [e for e in going if e is best or not decided(self._beside(e, best))]
+                going = [e for e in going if e is best or not self._decided(e, best)]
                 if len(going) == 1 or self._spent_s(number) > 4 * self._method.max_time_s:
                     break
         return best
@@ -89,8 +92,16 @@ class Duel:
 
     def _beside(self, entrant: Entrant, best: Entrant) -> Standing:
         mine, its = self._times[entrant.name], self._times[best.name]
-        found = by_pairs(mine, its, max(entrant.tick_s, best.tick_s), 2 * self._batch)
+        found = by_pairs(mine, its, _tick(entrant, best), 2 * self._batch)
         return msgspec.structs.replace(found, how=f"duel of {2 * min(len(mine), len(its))} pairs")
+
+    def _decided(self, entrant: Entrant, best: Entrant) -> bool:
+        margin = margins(_tick(entrant, best), statistics.median(self._times[best.name]))
+        return decided(self._beside(entrant, best), margin)
 
     def _spent_s(self, rounds: int) -> float:
         return 2 * rounds * self._batch * max(e.a_trial_s for e in self._fielded)
+
+
+def _tick(one: Entrant, other: Entrant) -> float:
+    return max(one.tick_s, other.tick_s)

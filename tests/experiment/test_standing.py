@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as oracle
 
-from kbench.experiment.standing import SAME, TIE, by_intervals, by_pairs, decided
+from kbench.experiment.standing import SAME, TIE, by_intervals, by_pairs, decided, margins
 from kbench.experiment.stats import Center
 
 
@@ -38,6 +38,22 @@ def test_pairs_are_judged_by_their_relative_differences() -> None:
     differences = np.array(mine) / np.array(best) - 1
     assert oracle.wilcoxon(differences - found.gap_low + 1e-9, method="approx").pvalue == pytest.approx(0.01, abs=0.005)
     assert by_pairs(mine[:8], best).gap == pytest.approx(float(np.median(differences[:8])), abs=0.001)
+
+
+def test_near_the_clock_s_tick_nobody_is_called_slower_for_less_than_half_of_it() -> None:
+    """1.344 us and 1.312 us are a tick of 32 ns apart, 2.4 %."""
+    tick, best = 32e-9, Center(1.312e-6, 1.311e-6, 1.313e-6)
+    assert margins(tick, best.value) == (pytest.approx(0.0122, abs=1e-4), pytest.approx(0.0244, abs=1e-4))
+    assert margins(tick, 1e-3) == (SAME, TIE)
+    a_tick_behind = Center(1.343e-6, 1.325e-6, 1.361e-6)
+    assert by_intervals(a_tick_behind, best).place == "behind"
+    assert by_intervals(a_tick_behind, best, tick_s=tick).place == "tied"
+    assert by_intervals(Center(1.343e-6, 1.341e-6, 1.345e-6), best, tick_s=tick).place == "behind"
+    assert by_intervals(Center(1.36e-6, 1.3e-6, 1.4e-6), best, tick_s=tick).place == "behind"
+    pairs = by_pairs([1.320e-6] * 20, [1.312e-6] * 20, tick, 8)
+    assert pairs.place == "tied"
+    assert decided(pairs, margins(tick, best.value))
+    assert by_pairs([1.320e-6] * 20, [1.312e-6] * 20).place == "behind"
 
 
 def test_a_coarse_clock_widens_the_interval() -> None:

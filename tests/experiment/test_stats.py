@@ -109,6 +109,22 @@ def test_an_interval_is_no_narrower_than_the_clock_ticks() -> None:
     assert (s.high_s - s.low_s) / 2 == pytest.approx(tick / math.sqrt(12 * 100))
 
 
+def test_a_tick_is_found_where_a_nanosecond_is_rounded() -> None:
+    rng = np.random.default_rng(5)
+    ticks = rng.integers(40, 46, 100) * 32e-9
+    assert tick(list(ticks)) == pytest.approx(32e-9)
+    rounded = np.round((ticks + rng.integers(-1, 2, 100) * 1e-9) / 1e-9) * 1e-9
+    assert tick(list(rounded)) == pytest.approx(32e-9, abs=1e-9)
+
+
+def test_a_clock_without_ticks_has_none_to_speak_of() -> None:
+    rng = np.random.default_rng(6)
+    samples = np.round(1e-6 + rng.normal(0, 20e-9, 200), 9)  # nanoseconds, close to each other
+    assert tick(list(samples)) == pytest.approx(1e-9)
+    assert tick([1e-3]) == tick([1e-3] * 9) == 0
+    assert tick([1e-6, 1.001e-6]) == pytest.approx(1e-9)
+
+
 def test_a_tick_keeps_identical_samples_from_looking_certain() -> None:
     tick = 32e-9
     x = [1.376e-6] * 99 + [1.376e-6 + tick]
