@@ -21,10 +21,12 @@ def decided(rows: Sequence[Stored]) -> tuple[Stored, tuple[Stored, ...]] | None:
     return best[0], tuple(sorted(ties, key=_gap))
 
 
-def gap(result: Result) -> str:
-    """How far a row is behind the best of its contest: "+0.31 %"; "" where that is not known, and for the best."""
-    standing = result.standing
-    return f"{standing.gap * 100:+.2f} %" if standing and standing.place != "best" else ""
+def gap(result: Result, best: Result) -> str:
+    """How far a row is behind the best of its contest: "+0.31 %"; "" where `best` is another one, or none is known."""
+    standing, its = result.standing, best.standing
+    if standing is None or its is None or its.place != "best" or its.contest != standing.contest:
+        return ""
+    return f"{standing.gap * 100:+.2f} %"
 
 
 def _gap(row: Stored) -> float:

@@ -106,7 +106,8 @@ def headline(problem: Problem) -> str:
     text = f"best: {problem.choice(result.config)} ({', '.join(parts)})" + _doubt(problem, best)
     if not problem.ties:
         return text
-    first = " ".join(filter(None, [problem.choice(problem.ties[0].result.config), gap(problem.ties[0].result)]))
+    tied = problem.ties[0].result
+    first = " ".join(filter(None, [problem.choice(tied.config), gap(tied, result)]))
     others = f" and {len(problem.ties) - 1} more" if len(problem.ties) > 1 else ""
     return f"{text}; tied with {first}{others}"
 

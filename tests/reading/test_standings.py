@@ -42,3 +42,11 @@ def test_rows_of_different_contests_are_held_by_their_times() -> None:
         (problem,) = problems(rows(last))
         assert problem.best
         assert problem.best.result.config.axes["variant"] == "float4"
+
+
+def test_a_gap_to_a_best_that_is_not_shown_is_not_told() -> None:
+    """A selection without the best: the gaps of its contest are gaps to another row."""
+    shown = [row("float4", 1.0e-4, contest(0.002, "tied")), row("float2", 1.001e-4, contest(0.009, "tied"))]
+    (table,) = tables(synthetic.stored(shown)).tables
+    assert "tied with float2 · threads 128" in table.headline
+    assert "+0" not in table.headline.partition("tied with")[2]
