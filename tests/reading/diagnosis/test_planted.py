@@ -308,3 +308,15 @@ def test_what_nobody_counted_is_asked_for_in_the_headline() -> None:
         f"more is known after kbench profile {diagnosis.key} --tool ncu"
     )
     assert diagnose(row, [slow(0.4)[1]]).headline == "at 40.0 % of its roof: no rule finds anything to gain"
+
+
+def test_conflicts_may_gain_what_they_really_cost_a_transpose() -> None:
+    """As counted of a tile without padding on an H200: padding it took 358.8 us to 227.2."""
+    metrics = {
+        "shared_load_wavefronts": 67618863, "shared_store_wavefronts": 2134036, "shared_load_bank_conflicts": 65521711,
+        "shared_store_bank_conflicts": 36884, "stall_short_scoreboard": 0.2593, "stall_mio_throttle": 0.0147,
+        "l1_throughput": 0.8066, "memory_throughput": 0.8009, "dram_throughput": 0.2985,
+    }  # fmt: skip
+    row, counted = slow(0.345, metrics, shared=4096)
+    (cause,) = (c for c in diagnose(row, [counted], roofs()).causes if c.rule == "bank-conflicts")
+    assert cause.gain.low <= 358.8 / 227.2 <= cause.gain.high < 4
