@@ -28,14 +28,12 @@ def uncoalesced(facts: Facts) -> Cause | None:
     sides = {which: side for which in ("load", "store") if (side := _side(facts, which))}
     if not sides:
         return None
-    touched = {which: facts.value(f"global_{which}_sectors") or 0.0 for which in ("load", "store")}
-    needed = sum(n / sides[which][1] if which in sides else n for which, n in touched.items())
-    factor = sum(touched.values()) / needed if needed else max(factor for _, factor in sides.values())
     details = facts.told(*(f"{which}_sectors_per_request" for which in sides), "l1_hit_rate", "l2_hit_rate")
     words = " and ".join(f"{which}s" for which in sides)
     return cause(
-        UNCOALESCED.name, f"uncoalesced {words}", (*(e for e, _ in sides.values()), *details), factor,
-        "as many times fewer sectors, if they are what it waits for",
+        UNCOALESCED.name, f"uncoalesced {words}", (*(e for e, _ in sides.values()), *details),
+        max(factor for _, factor in sides.values()),
+        "as many times fewer sectors of these, if they are what it waits for",
         "let neighbouring threads touch neighbouring addresses; where the layout forbids it, go through a tile in "
         "shared memory, so that both sides are contiguous",
     )  # fmt: skip
