@@ -28,6 +28,9 @@ BUSY = {
 for a cure that takes work off that one."""
 MEMORY = frozenset({"sectors", "DRAM", "DRAM's pins", "L2", "L1", "LSU"})
 PIPES = frozenset({"issue", "FMA", "ALU", "FP64", "tensor", "XU"})
+REQUESTS = frozenset({"issue", "ALU", "LSU", "L1", "L2"})
+"""What has less to do where accesses become wider: their instructions, the arithmetic of their addresses, and the
+caches, which answer fewer requests."""
 EVERYTHING = frozenset(BUSY)
 
 Needs = tuple[tuple[str, ...], ...]

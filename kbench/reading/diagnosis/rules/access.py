@@ -5,7 +5,7 @@ from __future__ import annotations
 from kbench.intent.traffic import SECTOR
 from kbench.reading.diagnosis.diagnosis import Cause, Evidence
 from kbench.reading.diagnosis.facts import Facts
-from kbench.reading.diagnosis.rule import MEMORY, Rule, cause
+from kbench.reading.diagnosis.rule import MEMORY, REQUESTS, Rule, cause
 
 USED_BELOW = 24.0
 """Bytes used of a 32-byte sector. A warp whose rows begin off a sector's edge touches one sector in five for nothing
@@ -77,13 +77,13 @@ UNCOALESCED = Rule(
         ("global_load_sector_bytes", "global_store_sector_bytes"), ("global_load_sector_bytes",),
         ("global_store_sector_bytes",),
     ),
-    uncoalesced, relieves=MEMORY,
+    uncoalesced, relieves=MEMORY | REQUESTS,
 )  # fmt: skip
 SCATTERED = Rule(
     "scattered-reads", "reads of parts of sectors, as declared", (("declared_read_ratio",),), scattered,
-    applies=lambda facts: facts.kernel and not facts.has("global_load_sector_bytes"), relieves=MEMORY,
+    applies=lambda facts: facts.kernel and not facts.has("global_load_sector_bytes"), relieves=MEMORY | REQUESTS,
 )  # fmt: skip
 PARTIAL = Rule(
     "partial-sectors", "partial-sector writes", (("dram_write_ratio",), ("declared_write_ratio",)), partial,
-    applies=lambda facts: facts.kernel and facts.result.traffic.bytes_written > 0, relieves=MEMORY,
+    applies=lambda facts: facts.kernel and facts.result.traffic.bytes_written > 0, relieves=MEMORY | REQUESTS,
 )  # fmt: skip

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from kbench.reading.diagnosis.diagnosis import Cause
 from kbench.reading.diagnosis.facts import Facts
-from kbench.reading.diagnosis.rule import Rule, cause
+from kbench.reading.diagnosis.rule import REQUESTS, Rule, cause
 
 IDLE_BELOW = 0.6
 """What keeps a unit less busy than this is not the unit: above it, waiting is mostly for the unit itself."""
 WAITING = 0.3
 """Of a warp's time, for one reason. Some waiting is the rule: with other warps resident it costs nothing."""
-REACHED = 0.9
-"""How busy a unit gets in a kernel that hides its latencies."""
 WAITS = {
     "stall_long_scoreboard": "more bytes under way: several independent loads a thread before the first use, 16 bytes "
                              "each, or asynchronous copies; then more warps resident",
@@ -33,11 +31,15 @@ def judge(facts: Facts) -> Cause | None:
         return None
     others = facts.told(*(name for name in WAITS if name != worst and (facts.value(name) or 0.0) >= WAITING / 2))
     busy = max(memory.value, compute.value, 0.01)
-    high = min(REACHED / busy, 1 / (1 - min(waiting.value, 0.9)))
+    latencies = sum(facts.value(name) or 0.0 for name in WAITS)
+    high = min(1 / busy, 1 / (1 - min(latencies, 0.9)))
     return cause(
         RULE.name, RULE.title, (memory, compute, waiting, *others), high,
-        "if none of that waiting were left, or until the busiest unit has no time to spare", WAITS[worst],
+        "if no waiting for latencies were left, or until the busiest unit has no time to spare", WAITS[worst],
     )  # fmt: skip
 
 
-RULE = Rule("latency-bound", "latency-bound", (("memory_throughput", "sm_throughput", "stall_long_scoreboard"),), judge)
+RULE = Rule(
+    "latency-bound", "latency-bound", (("memory_throughput", "sm_throughput", "stall_long_scoreboard"),), judge,
+    relieves=REQUESTS,
+)  # fmt: skip
