@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,15 @@ def test_counted_bytes_and_time_stand_beside_the_declared_ones(folder: Path) -> 
         assert read == pytest.approx(float(row["bytes_read"]), rel=0.02)
         assert written == pytest.approx(float(row["bytes_written"]), rel=0.02, abs=64 * 2**20)
         assert float(row["metric.duration_s"]) == pytest.approx(float(row["time_s"]), rel=0.05)
+
+
+def test_no_gain_is_told_that_is_less_than_the_better_variant_has(folder: Path) -> None:
+    times = {row["config"]: float(row["time_s"]) for row in rows(folder, "--columns", "config,time_s")}
+    done = run("diagnose", "--pick", "naive", "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (naive,) = json.loads(done.stdout)
+    told = max(cause["gain"]["high"] for cause in naive["causes"])
+    assert 0.98 * times[naive["config"]] / min(times.values()) <= told
 
 
 def test_the_report_opens_both_rows_and_draws_their_traffic(folder: Path) -> None:
