@@ -27,8 +27,8 @@ FINE = Margins()
 
 def margins(tick_s: float, best_s: float) -> Margins:
     """Half a tick of the clock, and a whole one, where that is more. Means of many samples resolve less than a tick,
-    but not from one process to the next: of 12 copies of 64 KiB within 3 ticks of each other (H200, 2026-11-20, 1.3 us,
-    ticks of 32 ns) another one was ahead by 1 % and more in 4 of 11 processes."""
+    but not from one process to the next: of 12 copies of 64 KiB (H200, 2026-11-20, 1.3 us, ticks of 32 ns) the one that
+    was most often among the best was called slower in 4 of 11 processes."""
     ticks = tick_s / best_s if best_s > 0 else 0.0
     return Margins(max(SAME, ticks / 2), max(TIE, ticks))
 

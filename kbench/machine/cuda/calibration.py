@@ -5,10 +5,10 @@ little are timed by events, and what each reads more than the kernel's own time 
 
     added = what the events read for such a kernel - its own time, in the same cache state
 
-to a run that writes nothing that of the empty kernel, to any other the median of those that write. On an H200
-(2026-11-20) they add 0.1 to 0.3 us more to a run that writes, however much it is. But now and then a single one of
-these kernels reads 0.5 us more for as long as its process lives, though kernels under test that write as much do not:
-a curve over the bytes, which went through each point, was 0.5 us off in 3 of 7 processes.
+A run that writes nothing is corrected by what they add to the empty kernel, any other by the median of the kernels that
+write. On an H200 (2026-11-20) that is 0.1 to 0.3 us more, however much is written. Now and then a single one of these
+kernels reads 0.5 us more for as long as its process lives, though kernels under test that write as much do not: a curve
+over the bytes, which went through each point, was 0.5 us off in 3 of 7 processes.
 
 The own time is CUPTI's where that loads. Else only the empty kernel is compared, with its node in a graph: for a kernel
 that writes, (flush and kernel) minus (flush) reads several microseconds too much, since the next flush waits for the
