@@ -41,6 +41,7 @@ _ACCESS = re.compile(
 )
 _DETAILS = (" ", "at ", "by thread ", "and ", "Access ", "Address ")
 """How the lines below a heading begin."""
+_UNPRINTED = re.compile(r"were not printed|were skipped")
 _TROUBLE = re.compile(r"^(?:Internal Sanitizer Error|Error: (?!Race)|.*not supported)")
 
 
@@ -65,7 +66,7 @@ def read(raw: Path, wanted: Mapping[str, Promised], log: str, how: How = PLAIN) 
     if not any("SUMMARY" in head for head, _ in told):
         raise ProfilerError(f"compute-sanitizer ended without a summary: {'; '.join(trouble) or 'it was stopped'}")
     found = tuple(findings(text, how.check))
-    unprinted = [head for head, _ in told if "were not printed" in head]
+    unprinted = [head for head, _ in told if _UNPRINTED.search(head)]
     said = [*(() if found else trouble), *unprinted]
     return [
         Profile(
