@@ -281,7 +281,7 @@ def test_the_module_is_loaded_beside_nothing_that_is_native() -> None:
         "import sys, kbench.profiling.ncu_module; print([m for m in ('numpy', 'cupy', 'pandas') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, env=environment())
-    assert done.stdout == "set()\n", done.stderr
+    assert done.stdout == "[]\n", done.stderr
 
 
 # ---------------------------------------------------------------- NVIDIA's samples, where they are installed
