@@ -1,14 +1,18 @@
-"""What NVIDIA's tools wrote on a GPU (tests/gpu/capture.py), read without one: whatever of it lies in data/."""
+"""What NVIDIA's tools wrote on a GPU (tests/gpu/capture.py), read without one: whatever of it lies in data/, whose
+README tells what was cut."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import synthetic
 from plants import EXPECTED, FAULTS
 
 from kbench.profiling import ncu, ncu_metrics, ncu_read, sanitizer
+from kbench.profiling.driver import How
 from kbench.profiling.ncu_module import Seen
+from kbench.profiling.promised import Promised
 
 DATA = Path(__file__).with_name("data")
 REPORTS = sorted(DATA.glob("gpu-ncu-*.ncu-rep"))
@@ -63,3 +67,15 @@ def test_what_a_sanitizer_printed(path: Path) -> None:
         assert found == []
         return
     assert {(f.check, Path(f.file).name, f.line) for f in found} == {(check, f"{kernel}.cu", FAULTS[kernel][1])}
+
+
+@pytest.mark.parametrize("kernel", ["uninitialised_read", "divergent_barrier"])
+def test_a_sanitizer_s_report_says_what_its_buffer_could_not_hold(kernel: str, tmp_path: Path) -> None:
+    """It counts on when its buffer is full: of 4,096 and 6,144 errors it printed 256 and 768."""
+    check, _ = FAULTS[kernel]
+    (path,) = (p for p in FOUND if p.stem == f"gpu-sanitizer-{check}-{kernel}")
+    (tmp_path / "r.txt").write_text(path.read_text())
+    one = Promised(f"{kernel}.1", "1", synthetic.config("copy", n=4), synthetic.GPU, ok=True)
+    (profile,) = sanitizer.read(tmp_path / "r", {one.range: one}, "", How(check=check))
+    assert "errors were skipped" in profile.message
+    assert [f.count for f in profile.findings] == [40], "as many as were kept of the file"
