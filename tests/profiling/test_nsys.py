@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ import synthetic
 from nsys_report import OTHER, PROCESS, THREAD, Report
 
 from kbench.machine.marks import range_name
-from kbench.profiling import nsys
+from kbench.profiling import nsys, nsys_tables
 from kbench.profiling.find import Found
 from kbench.profiling.profile import Profile
 from kbench.profiling.promised import Promised
@@ -19,6 +20,7 @@ from kbench.profiling.promised import Promised
 POINT = synthetic.config("copy", n=4)
 NAME = range_name("copy", POINT.digest[:8])
 RECORDED = Path(__file__).with_name("data") / "cpu-nsys-2023.4.4.sqlite"
+RECORDED_GPU = RECORDED.with_name("gpu-nsys-2023.4.4.sqlite")
 
 
 def promise(**changes: object) -> Promised:
@@ -188,6 +190,49 @@ def test_a_recorded_run_on_the_cpu_device(tmp_path: Path) -> None:
         assert sum(s.end_s - s.start_s for s in phases) > 0.9 * outer.end_s
         assert 0 < (profile.value("range_share") or 0) < 1
     assert found[0].value("range_share") == pytest.approx(25.154e-3 / 0.63405, rel=1e-3)
+
+
+def test_a_recorded_run_on_a_gpu(tmp_path: Path) -> None:
+    """nsys 2023.4.4 on an NVIDIA H200 around `kbench profile --pick best,naive --launches 1 --kernel reshape_and_cache
+    --axis tokens=16384 --axis slots=random --dtype float16`, of which data/README.md tells what was left out."""
+    shutil.copy(RECORDED_GPU, tmp_path / "r.sqlite")
+    names = {"reshape_and_cache.1fcf8acd": 2, "reshape_and_cache.5d03f149": 1}
+    wanted = {name: promise(range=name, runs=1, launches=launches) for name, launches in names.items()}
+    gathered, naive = nsys.read(tmp_path / "r", wanted, "")
+    for profile, name in ((gathered, "sign_slots"), (naive, "void reshape_and_cache_naive<__half>")):
+        assert (profile.status, profile.message, profile.version) == ("ok", "", "2023.4.4.54")
+        assert [s.name for s in profile.spans if s.kind == "range"][1:] == ["build", "check", "warm-up", "samples"]
+        (samples,) = (s for s in profile.spans if s.name == "samples")
+        work = [s for s in profile.spans if s.kind == "kernel"]
+        assert work[0].name.startswith(f"{name}(")
+        assert all(samples.start_s < w.start_s < w.end_s < samples.end_s for w in work)
+        calls = {s.correlation: s for s in profile.spans if s.kind == "call"}
+        assert all(calls[w.correlation].start_s < w.start_s for w in work)
+    assert gathered.launches == 2
+    assert gathered.value("duration_s") == pytest.approx(181.95e-6, rel=1e-4)
+    assert gathered.value("gap_s") == pytest.approx(3.328e-6)
+    assert gathered.value("busy_share") == pytest.approx(0.844, abs=1e-3)
+    assert gathered.value("registers_per_thread") == 61
+    assert naive.launches == 1
+    assert naive.value("duration_s") == pytest.approx(401.34e-6, rel=1e-4)
+    assert naive.value("gap_s") is None, "a single launch"
+
+
+def test_a_recorded_trace_of_a_gpu_holds_copies_and_fills_of_every_kind() -> None:
+    """Those of the check, which are no configuration's own."""
+    report = nsys_tables.load(RECORDED_GPU, "kbench")
+    kinds = Counter((w.kind, w.memory) for w in report.work)
+    assert kinds == {
+        ("kernel", ""): 427,
+        ("copy", "d2d"): 33,
+        ("copy", "d2h"): 22,
+        ("copy", "h2d"): 4,
+        ("fill", ""): 20,
+    }
+    assert all(w.nbytes > 0 for w in report.work if w.kind in ("copy", "fill"))
+    assert all(report.begin <= w.start <= w.end <= report.end for w in report.work)
+    asked = {(nsys_tables.process_of(c.thread), c.correlation) for c in report.calls}
+    assert {w.call for w in report.work} <= asked
 
 
 def test_the_command_leaves_sampling_out_and_its_file_name_as_it_is(tmp_path: Path) -> None:
