@@ -133,6 +133,8 @@ def _fit(result: Result) -> tuple[Occupancy | None, tuple[Lift, ...]]:
     compiled, launched = result.compiled, result.launched
     if compiled is None or launched is None or compiled.registers is None or compiled.shared_bytes is None:
         return None, ()
+    if launched.launches > 1:  # compiled is the first kernel
+        return None, ()
     footprint = Footprint(launched.block_threads, compiled.registers, compiled.shared_bytes + launched.dynamic_bytes)
     try:
         limits = limits_of(result.device.arch)
@@ -200,6 +202,9 @@ def _counted(facts: Facts) -> Found:
 
 
 def _launch(facts: Facts) -> Found:
+    """Of the only kernel. Of several the row knows the first, which may have next to nothing to do."""
+    if facts.result.launched and facts.result.launched.launches > 1:
+        return {}
     result, fit, launched = facts.result, facts.fit, facts.result.launched
     blocks = launched.grid_blocks if launched else facts.value("grid_blocks")
     full = fit.blocks * result.device.multiprocessors if fit and result.device.multiprocessors else None

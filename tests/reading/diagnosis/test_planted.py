@@ -239,6 +239,18 @@ def test_a_grid_that_fills_half_a_wave_and_one_with_a_tail() -> None:
     assert tailed.gain.high == pytest.approx(2 / (1 + 1 / (132 * 8)), rel=1e-3)
 
 
+def test_the_first_of_several_kernels_does_not_stand_for_them_all() -> None:
+    """reshape_and_cache's gather on an H200: 64 blocks sign the slots, 16,384 do the work."""
+    row, _ = slow(0.18, grid=64, registers=10)
+    traced = profile(row, {"duration_s": 181.9e-6, "grid_blocks": 16384.0, "block_threads": 256.0})
+    assert "too-little-parallelism" in {c.rule for c in diagnose(row).causes}
+    assert row.launched is not None
+    both = replace(row, launched=replace(row.launched, launches=2))
+    for profiles in ([], [traced]):
+        assert "too-little-parallelism" not in {c.rule for c in diagnose(both, profiles).causes}
+        assert "waves" not in Facts(both, profiles, roofs())._numbers
+
+
 def test_no_gain_exceeds_what_else_is_busy() -> None:
     row, profiled = slow(0.5, {"threads_per_instruction": 1.0})
     assert fired((row, profiled))["divergent"].gain.high == pytest.approx(2.0, rel=0.01)
