@@ -2,7 +2,7 @@
 # Everything that takes a GPU, in order of its worth: sh tests/gpu/everything.sh OUT [STEP…]
 #
 # Each step has a limit of its own; one that fails or takes too long does not keep the others from running. Without
-# names all steps run, some 22 minutes on an H200; with names only those, so that a machine that is there for ten minutes
+# names all steps run, some 25 minutes on an H200; with names only those, so that a machine that is there for ten minutes
 # at a time does them in pieces. The store is OUT/kbench.db, which resumes; OUT/STEP.log has what a step printed,
 # OUT/summary.tsv a line for each. GALLERY is where the report goes, PYTHON what runs it all.
 set -u
@@ -38,16 +38,16 @@ kbench() {
 
 # What there is: driver, CUPTI, the tools and whether they may count.                                          10 s
 kbench doctor 60 "doctor"
-# All tests that need a GPU; the slowest are listed.                                                          330 s
-step tests 540 "$PYTHON" -m pytest "$ROOT/tests/gpu" -q --durations=20
-# The clocks against each other.                                                                               90 s
+# All tests that need a GPU; the slowest are listed.                                                              480 s
+step tests 720 "$PYTHON" -m pytest "$ROOT/tests/gpu" -q --durations=20
+# The clocks against each other.                                                                                   20 s
 kbench validate-clock 240 "validate-clock --device cuda"
-# The bundled suites; a second call resumes.                                                                  260 s
+# The bundled suites; a second call resumes.                                                                      200 s
 kbench roof 120 "roof --device cuda"
 for suite in pipeline transpose copy copy_blocks fma swap_blocks reshape_and_cache; do
     kbench "sweep-$suite" 180 "sweep --device cuda --suite $suite --yes"
 done
-# Counters of the best and the naive configuration of a problem of each kernel that waits for memory, or computes. 120 s
+# Counters of the best and the naive configuration of a problem of each kernel that waits for memory, or computes. 60 s
 profile="profile --device cuda --pick best,naive --launches 1 --tool ncu"
 kbench ncu-copy 120 "$profile --kernel copy --axis nbytes=1GiB --dtype float32"
 kbench ncu-transpose 120 "$profile --kernel transpose --axis rows=8192,8200 --axis cols=8192"
@@ -56,22 +56,22 @@ kbench ncu-copy_blocks 120 "$profile --kernel copy_blocks --axis layers=32 --axi
 kbench ncu-reshape_and_cache 120 "$profile --kernel reshape_and_cache --axis tokens=65536 --dtype float16"
 kbench ncu-transpose_heads 120 "$profile --kernel transpose_heads --axis heads=32 --axis tokens=65536 --axis dim=128"
 kbench ncu-fma 120 "$profile --kernel fma --axis k=0,256"
-# What overlaps: by CUPTI in the process, and by Nsight Systems around it.                                     50 s
+# What overlaps: by CUPTI in the process, and by Nsight Systems around it.                                         10 s
 kbench timeline 90 "timeline --device cuda --streams 1,2,3 --output timelines"
 kbench nsys-swap_blocks 120 "profile --device cuda --pick best --tool nsys --kernel swap_blocks --axis pages=1024 --axis page_bytes=32KiB"
-# The other tools on the same kernels; the sanitizer's four checks want smaller ones.                         100 s
+# The other tools on the same kernels; the sanitizer's four checks want smaller ones.                             110 s
 for tool in nsys cupti sanitizer; do
     profile="profile --device cuda --pick best,naive --launches 1 --tool $tool"
     kbench $tool-copy_blocks 120 "$profile --kernel copy_blocks --axis layers=32 --axis pairs=64 --axis heads=8 --axis dim=128 --dtype float16"
     kbench $tool-transpose 120 "$profile --kernel transpose --axis rows=4096 --dtype float32"
     kbench $tool-reshape_and_cache 120 "$profile --kernel reshape_and_cache --axis tokens=16384 --axis slots=random --dtype float16"
 done
-# What the tools write, for the tests that read it without a GPU: into tests/profiling/data.                   140 s
+# What the tools write, for the tests that read it without a GPU: into tests/profiling/data.                      120 s
 step capture 300 "$PYTHON" "$ROOT/tests/gpu/capture.py" "$OUT/capture"
-# The answer in words, and the report.                                                                         60 s
+# The answer in words, and the report.                                                                             25 s
 kbench diagnose 60 "diagnose --pick best,naive"
 kbench report 180 "report --output $GALLERY"
-# What a sweep costs beside its samples.                                                                       40 s
+# What a sweep costs beside its samples.                                                                            5 s
 step harness-cost 120 "$PYTHON" "$ROOT/tests/gpu/harness_cost.py" cuda 16MiB
 # kbench beside other harnesses, ten processes of kbench: nothing is started after 330 s.                      340 s
 step peers 480 "$PYTHON" "$ROOT/tests/gpu/peers.py" --extra kbench-auto --processes 10 --budget 330 --json "$OUT/peers.json"
