@@ -36,7 +36,7 @@ kbench() {
     step "$1" "$2" env KBENCH_DB="$OUT/kbench.db" "$PYTHON" -P -m kbench $3
 }
 
-# What there is: driver, CUPTI, the tools and whether they may count.                                          10 s
+# What there is: driver, CUPTI, the tools and whether they may count.                                              10 s
 kbench doctor 60 "doctor"
 # All tests that need a GPU; the slowest are listed.                                                              480 s
 step tests 720 "$PYTHON" -m pytest "$ROOT/tests/gpu" -q --durations=20
@@ -73,7 +73,7 @@ kbench diagnose 60 "diagnose --pick best,naive"
 kbench report 180 "report --output $GALLERY"
 # What a sweep costs beside its samples.                                                                            5 s
 step harness-cost 120 "$PYTHON" "$ROOT/tests/gpu/harness_cost.py" cuda 16MiB
-# kbench beside other harnesses, ten processes of kbench: nothing is started after 330 s.                      340 s
+# kbench beside other harnesses, ten processes of kbench: nothing is started after 330 s.                         340 s
 step peers 480 "$PYTHON" "$ROOT/tests/gpu/peers.py" --extra kbench-auto --processes 10 --budget 330 --json "$OUT/peers.json"
 
 echo "$failed steps did not succeed; logs and summary.tsv in $OUT"
