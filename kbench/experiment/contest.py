@@ -64,6 +64,7 @@ class Contest:
         self._method, self._turn, self._cold_start, self._name = method, turn, cold_start, name
         self._random = random.Random(seed)
         self._best: list[Center] = []
+        self._tick_s = 0.0
         all_baselines = all(e.baseline for e in field)
         self._rivals = [e for e in self.field if all_baselines or not e.baseline]
 
@@ -108,6 +109,7 @@ class Contest:
         """Find the best of those that have their least number of samples, by each way of looking at them."""
         ready = [e for e in self._rivals if e.enough and e.samples]
         self._best = [min((look(e) for e in ready), key=lambda c: c.value) for look in LOOKS] if ready else []
+        self._tick_s = max((e.tick_s for e in ready), default=0.0)
 
     def _hopeless(self, entrant: Entrant) -> bool:
         if not self._best or entrant not in self._rivals or not (entrant.enough and entrant.samples):
@@ -120,7 +122,7 @@ class Contest:
         if not self._best or entrant not in self._rivals or not entrant.samples or self._maybe_best(entrant):
             return None
         place: Place = "stopped" if entrant.stopped else "behind"
-        return self._signed(by_intervals(entrant.look(), self._best[0], place, entrant.tick_s))
+        return self._signed(by_intervals(entrant.look(), self._best[0], place, self._tick_s))
 
     def _last_standings(self, held: Sequence[Entrant]) -> Iterator[Stands]:
         if not held:
@@ -131,13 +133,13 @@ class Contest:
         found = Duel(leaders, self._method, self._take_turn, self._random).standings()
         best = next(e for e in leaders if found[e.name].place == "best")
         for entrant in ranked:
-            beside = found.get(entrant.name) or by_intervals(entrant.look(), best.look(), tick_s=entrant.tick_s)
+            beside = found.get(entrant.name) or by_intervals(entrant.look(), best.look(), tick_s=self._tick_s)
             yield Stands(entrant, self._signed(beside))
 
     def _maybe_best(self, entrant: Entrant) -> bool:
         """Or tied with the best, for all that the samples say."""
         for mine, best in self._looks(entrant):
-            margin = margins(entrant.tick_s, best.value)
+            margin = margins(self._tick_s, best.value)
             if mine.low <= best.high * (1 + margin.same) or mine.value <= best.value * (1 + margin.tie):
                 return True
         return False

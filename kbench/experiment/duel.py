@@ -30,6 +30,7 @@ class Duel:
     def __init__(self, leaders: Sequence[Entrant], method: Method, turn: Turn, order: random.Random) -> None:
         self._leaders, self._method, self._turn, self._order = list(leaders), method, turn, order
         self._fielded = self._leaders[:MOST]
+        self._tick_s = max(e.tick_s for e in self._leaders)
         slowest = max(e.a_trial_s for e in self._fielded)
         share = method.max_time_s / (2 * LOOKS[0]) / slowest if slowest > 0 else BATCH
         self._batch = max(1, min(BATCH, int(share)))
@@ -50,9 +51,8 @@ class Duel:
         return found | {best.name: Standing("best", how=f"duel of {pairs} pairs")}
 
     def _by_intervals(self, best: Entrant, how: str) -> dict[str, Standing]:
-        beside = {
-            e.name: by_intervals(e.look(), best.look(), tick_s=_tick(e, best)) for e in self._leaders if e is not best
-        }
+        others = (e for e in self._leaders if e is not best)
+        beside = {e.name: by_intervals(e.look(), best.look(), tick_s=self._tick_s) for e in others}
         found = {best.name: Standing("best"), **beside}
         return {name: msgspec.structs.replace(standing, how=how) for name, standing in found.items()}
 
@@ -92,16 +92,12 @@ class Duel:
 
     def _beside(self, entrant: Entrant, best: Entrant) -> Standing:
         mine, its = self._times[entrant.name], self._times[best.name]
-        found = by_pairs(mine, its, _tick(entrant, best), 2 * self._batch)
+        found = by_pairs(mine, its, self._tick_s, 2 * self._batch)
         return msgspec.structs.replace(found, how=f"duel of {2 * min(len(mine), len(its))} pairs")
 
     def _decided(self, entrant: Entrant, best: Entrant) -> bool:
-        margin = margins(_tick(entrant, best), statistics.median(self._times[best.name]))
+        margin = margins(self._tick_s, statistics.median(self._times[best.name]))
         return decided(self._beside(entrant, best), margin)
 
     def _spent_s(self, rounds: int) -> float:
         return 2 * rounds * self._batch * max(e.a_trial_s for e in self._fielded)
-
-
-def _tick(one: Entrant, other: Entrant) -> float:
-    return max(one.tick_s, other.tick_s)

@@ -12,7 +12,7 @@ import msgspec
 from kbench.errors import ClockError
 from kbench.experiment.check import works_in_place
 from kbench.experiment.result import NO_ENERGY, Measurement
-from kbench.experiment.stats import Center, interval, relative, summarise, tick
+from kbench.experiment.stats import Center, interval, relative, summarise, ticking
 from kbench.experiment.verdict import Problem, Verdict, checked
 from kbench.intent.method import Method
 from kbench.intent.op import Out
@@ -164,8 +164,8 @@ class Entrant:
 
     @property
     def tick_s(self) -> float:
-        """The clock's, as the samples show it."""
-        return tick(self.samples)
+        """The clock's, as the samples show it; 0 where they show none."""
+        return ticking(self.samples)
 
     # ------------------------------------------------------------ batches
     def _take(self, count: int, once: bool = False) -> None:

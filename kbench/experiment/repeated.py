@@ -9,7 +9,7 @@ import msgspec
 
 from kbench.experiment.result import Measurement, Place, Result, Standing, Summary
 from kbench.experiment.standing import by_intervals, margins
-from kbench.experiment.stats import Center, relative, summarise, tick
+from kbench.experiment.stats import Center, relative, summarise, ticking
 
 
 def repeated(run: Callable[[Collection[str]], Iterable[Result]], times: int) -> Iterator[Result]:
@@ -74,7 +74,7 @@ def _standing(name: str, best: str | None, rows: dict[str, list[Result]], merged
     its = merged[best].measurement
     assert its is not None
     found = by_intervals(_center(measured), _center(its))
-    margin = margins(tick(its.samples_s), its.summary.center_s)
+    margin = margins(ticking(its.samples_s), its.summary.center_s)
     tied = any(s.place in ("best", "tied") for s in mine) and found.gap <= margin.tie
     place: Place = "tied" if tied else "stopped" if all(s.place == "stopped" for s in mine) else "behind"
     return msgspec.structs.replace(found, place=place, how=how, contest=first.contest, among=first.among)

@@ -60,7 +60,7 @@ def decided(standing: Standing, margin: Margins = FINE) -> bool:
     """Whether more pairs would change nothing: apart for certain, or as good as equal for certain."""
     apart = standing.gap_low > margin.same
     equal = standing.gap_low > -margin.same and standing.gap_high < margin.same
-    return apart or equal or standing.gap_low > margin.tie
+    return apart or equal
 
 
 def _place(low: float, gap: float, margin: Margins) -> Place:

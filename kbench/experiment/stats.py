@@ -59,16 +59,21 @@ def tick(samples: Sequence[float]) -> float:
     """The smallest step between distinct samples, which is taken for the clock's; 0 where all are equal. Samples that
     differ by no more than JITTER count as one where that leaves steps at all: a GPU's ticks of 32 ns come out a
     nanosecond longer or shorter where they are told in whole nanoseconds of another clock."""
+    steps = np.diff(_distinct(samples))
+    return float(steps.min()) if steps.size else 0.0
+
+
+def ticking(samples: Sequence[float]) -> float:
+    """`tick`, but 0 where no two samples are alike: what is between a few noisy ones is no tick of a clock."""
+    return tick(samples) if len(_distinct(samples)) < len(samples) else 0.0
+
+
+def _distinct(samples: Sequence[float]) -> Any:
     x = np.unique(np.asarray(samples, dtype=np.float64))
-    steps = np.diff(x)
-    if not steps.size:
-        return 0.0
-    apart = steps > JITTER
+    apart = np.diff(x) > JITTER
     ends = np.concatenate([x[:-1][apart], x[-1:]])
     begins = np.concatenate([x[:1], x[1:][apart]])
-    if len(ends) < 2 or (ends - begins).max() > 2 * JITTER:
-        return float(steps.min())
-    return float(np.diff((begins + ends) / 2).min())
+    return x if len(ends) < 2 or (ends - begins).max() > 2 * JITTER else (begins + ends) / 2
 
 
 def _checked(samples: Sequence[float]) -> Any:

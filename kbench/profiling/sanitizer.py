@@ -24,8 +24,10 @@ ENDING = ".txt"
 PRINTED = 1000
 """Findings that it prints before it only counts."""
 _EXCLUDES_SINCE = (2024, 1)
-_LIBRARY_KERNELS = re.compile(r"cupy_|(?:void )?cub::CUB_")
-"""CuPy's own, and what it takes from CUB. initcheck counts the padding of CUB's key-value pairs as not initialised."""
+_LIBRARY_KERNELS = {check: re.compile(r"cupy_") for check in CHECKS}
+_LIBRARY_KERNELS["initcheck"] = re.compile(r"cupy_|(?:void )?cub::CUB_")
+"""Of CuPy's own nothing is told; initcheck counts the padding of the key-value pairs of CUB, which CuPy calls, as not
+initialised."""
 _SPECIFIC = {"memcheck": ("--report-api-errors", "no", "--leak-check", "no", "--padding", "4096")}
 """Without padding the arrays of a configuration lie side by side, and the end of one is the beginning of another."""
 
@@ -82,7 +84,7 @@ def findings(text: str, check: str) -> list[Finding]:
     found: dict[tuple[str, ...], Finding] = {}
     for head, details in _blocks(text):
         one = _race(head, details, check) if "Race reported" in head else _fault(head, details, check)
-        if one is None or _LIBRARY_KERNELS.match(one.kernel):
+        if one is None or _LIBRARY_KERNELS[check].match(one.kernel):
             continue
         key = (one.kind, one.kernel, one.file, str(one.line), one.message if "Race" in head else "")
         before = found.get(key)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as oracle
 
-from kbench.experiment.stats import Z99, center, half_width, interval, median_rank, summarise, tick
+from kbench.experiment.stats import Z99, center, half_width, interval, median_rank, summarise, tick, ticking
 
 samples = st.lists(st.floats(1e-9, 1e3), min_size=1, max_size=60)
 
@@ -123,6 +123,14 @@ def test_a_clock_without_ticks_has_none_to_speak_of() -> None:
     assert tick(list(samples)) == pytest.approx(1e-9)
     assert tick([1e-3]) == tick([1e-3] * 9) == 0
     assert tick([1e-6, 1.001e-6]) == pytest.approx(1e-9)
+
+
+def test_a_few_noisy_samples_show_no_tick() -> None:
+    rng = np.random.default_rng(7)
+    noisy = list(1.3e-6 * (1 + 0.05 * rng.standard_normal(5)))
+    assert tick(noisy) > 1e-9
+    assert ticking(noisy) == 0
+    assert ticking([1.312e-6, 1.313e-6, 1.344e-6]) == pytest.approx(31.5e-9)
 
 
 def test_a_tick_keeps_identical_samples_from_looking_certain() -> None:

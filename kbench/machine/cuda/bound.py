@@ -171,7 +171,9 @@ class CudaBound:
         wants_cupti = asked in ("auto", "cupti")  # looking for it takes time, and makes it trace for a moment
         missing = self._device.clocks.cupti.missing if wants_cupti else ""
         nbytes = self._op.bytes_read + self._op.bytes_written
-        facts = Facts(self._link, found.entries, found.uncapturable, self._unrotatable, missing, nbytes)
+        facts = Facts(
+            self._link, found.entries, found.uncapturable, self._unrotatable, missing, nbytes, found.unholdable
+        )
         return choose(asked, cache, facts)
 
     @property

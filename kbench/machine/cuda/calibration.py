@@ -5,10 +5,11 @@ little are timed by events, and what each reads more than the kernel's own time 
 
     added = what the events read for such a kernel - its own time, in the same cache state
 
-A run that writes nothing is corrected by what they add to the empty kernel, any other by the median of the kernels that
-write. On an H200 (2026-11-20) that is 0.1 to 0.3 us more, however much is written. Now and then a single one of these
-kernels reads 0.5 us more for as long as its process lives, though kernels under test that write as much do not: a curve
-over the bytes, which went through each point, was 0.5 us off in 3 of 7 processes.
+A run that writes nothing is corrected by what they add to the empty kernel, any other by the lower quartile of the
+kernels that write. On an H200 (2026-11-20) that is 0.1 to 0.3 us more, however much is written. Now and then one or
+some of these kernels read 0.5 us more for as long as their process lives, though kernels under test that write as much
+do not: a curve over the bytes, which went through each point, was 0.5 us off in 3 of 7 processes, and the median of the
+six once in five.
 
 The own time is CUPTI's where that loads. Else only the empty kernel is compared, with its node in a graph: for a kernel
 that writes, (flush and kernel) minus (flush) reads several microseconds too much, since the next flush waits for the
@@ -54,15 +55,15 @@ class Calibration:
 
 def calibration(events_s: Sequence[Sequence[float]], own_s: Sequence[float], *, by_graph: bool) -> Calibration:
     """From samples of the events and own times of kernels, the empty one first. What is left: what half of those that
-    write differ by (how a kernel spreads its writes is its own affair), and by graphs an empty node's time."""
+    write differ by (how a kernel spreads its writes is its own affair), how sure their middles are, and by graphs an
+    empty node's time."""
     empty, *writing = (middle(samples) - own for samples, own in zip(events_s, own_s, strict=True))
     low, high = np.percentile(writing, [25, 75]) if writing else (empty, empty)
-    scatter = max(float(np.std(samples)) / len(samples) ** 0.5 for samples in events_s)
+    scatter = max(float(np.subtract(*np.percentile(s, [75, 25]))) / len(s) ** 0.5 for s in events_s)
     left = float(high - low) + scatter + (own_s[0] if by_graph else 0.0)
     how = "graphs" if by_graph else "CUPTI"
     kernels = f"{len(own_s)} kernels" if writing else "an empty kernel"
-    added = statistics.median(writing) if writing else empty
-    return Calibration(empty, added, own_s[0], left, f"events calibrated on {kernels} by {how}")
+    return Calibration(empty, float(low), own_s[0], left, f"events calibrated on {kernels} by {how}")
 
 
 def middle(samples: Sequence[float]) -> float:

@@ -13,16 +13,18 @@ PAIRS = {"cupti": ("cold", "warm", "sustained"), "events": ("cold", "warm"), "gr
 CACHES = ("cold", "warm", "sustained")
 LONG = 2**24
 """Device bytes from which on auto does without CUPTI. Its tracing slows kernels of many threads: on an H200
-(2026-11-20) a copy of 16 MiB, one float a thread in blocks of 1,024, read 14.9 us where events read 13.3 and Nsight
-Compute, less the 0.95 us that it always reads more, 13.0; of 256 MiB 260, 240 and 238. What is left of the bias of
-events, a few tenths of a microsecond, is little beside what moves so much, and much beside smaller kernels."""
+(2026-11-20) a copy of 16 MiB, one float a thread in blocks of 1,024, read 15.0 us where events read 13.4 and Nsight
+Compute, less the 0.95 us that it always reads more, 13.1; of 256 MiB 260, 240 and 239; of 1 MiB no more than they did.
+Between those (2 and 32 MiB moved) nothing was compared. What is left of the bias of events, a few tenths of a
+microsecond, is little beside what moves so much, and much beside smaller kernels."""
 
 
 @dataclass(frozen=True)
 class Facts:
     """What decides on the clock of an Op. link: how the host takes part in it, entries: launch-queue entries of a run,
-    uncapturable: why no graph can hold it, unrotatable: why it has no buffer sets, no_cupti: why CUPTI is not there;
-    each "" if nothing speaks against. nbytes: device bytes that it reads and writes."""
+    uncapturable: why no graph can hold it, unrotatable: why it has no buffer sets, no_cupti: why CUPTI is not there,
+    unholdable: why it must not wait behind a hold, so that events would have the host's gaps in them; each "" if
+    nothing speaks against. nbytes: device bytes that it reads and writes."""
 
     link: str
     entries: int
@@ -30,6 +32,7 @@ class Facts:
     unrotatable: str
     no_cupti: str
     nbytes: int = 0
+    unholdable: str = ""
 
 
 def choose(asked: str, cache: str, facts: Facts) -> tuple[str, str]:
@@ -47,7 +50,7 @@ def choose(asked: str, cache: str, facts: Facts) -> tuple[str, str]:
         return "host", f"clock host: the host submits {facts.entries} entries for each run"
     other = "graph" if cache == "sustained" else "events"
     against = _against("cupti", cache, facts)
-    if facts.nbytes >= LONG and not _against(other, cache, facts):
+    if facts.nbytes >= LONG and not (_against(other, cache, facts) or (other == "events" and facts.unholdable)):
         return other, f"clock {other}: tracing by CUPTI may slow what moves {LONG >> 20} MiB or more"
     if not against:
         return "cupti", "clock cupti: the GPU's own stamps of each kernel"

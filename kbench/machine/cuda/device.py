@@ -27,8 +27,9 @@ from kbench.machine.install import install
 
 _DEFAULT_L2 = 64 * 2**20  # to flush where the driver does not tell the size of L2
 _FLUSHED = {"sm_90": 1.25}
-"""What a flush reads, in sizes of L2: twice, or what a GPU was seen to need with a margin. On an H200 (2026-11-20) cold
-copies of 64 KiB to 32 MiB took the same time after flushes of 1.0 to 2 times L2, and 4 % less after one of 0.75."""
+"""What a flush reads, in sizes of L2: twice, or what a GPU of that architecture was seen to need, with a margin. On an
+H200 (2026-11-20) cold copies of 64 KiB to 32 MiB took the same time after flushes of 1.0 to 2 times L2, and those of
+64 KiB 4 % less after one of 0.75."""
 
 
 class CudaDevice:

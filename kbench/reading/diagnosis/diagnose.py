@@ -89,7 +89,7 @@ def _headline(facts: Facts, causes: Sequence[Cause], missing: Sequence[Missing])
     at = "" if share is None else f"at {units.percent(share)} % of its roof"
     if parts:
         return "; ".join([", ".join(parts), at] if at else [", ".join(parts)])
-    why = "no rule finds anything to gain"
+    why = "no rule says why"
     if missing:
         why = f"nothing that is known of it says why; more is known after {missing[0].how}"
     if share is not None and share * WORTH > 1:

@@ -17,9 +17,9 @@ from kbench.reading import sectors
 from kbench.reading.diagnosis.diagnosis import Evidence
 from kbench.reading.table import OVER_BY
 
-ABOVE_ROOF = 1 + OVER_BY
 CALLING = 0.85
 """From this share of the time on the host's calls are what it takes; below, the GPU works on while they are made."""
+ABOVE_ROOF = 1 + OVER_BY
 """Of the roof: two measurements of one roof differ by up to this; what is above did not all come from DRAM."""
 
 FACTS: dict[str, Kind] = {
@@ -120,6 +120,11 @@ class Facts:
         return self.result.compiled is not None
 
     @property
+    def one_kernel(self) -> bool:
+        """Whether what a row knows of its Op's first kernel is known of all that it launches."""
+        return self.kernel and not (self.result.launched and self.result.launched.launches > 1)
+
+    @property
     def used(self) -> tuple[str, ...]:
         """The tools that said something."""
         return tuple(dict.fromkeys(p.tool for p in self.profiles if p.metrics or p.spans))
@@ -133,7 +138,7 @@ def _fit(result: Result) -> tuple[Occupancy | None, tuple[Lift, ...]]:
     compiled, launched = result.compiled, result.launched
     if compiled is None or launched is None or compiled.registers is None or compiled.shared_bytes is None:
         return None, ()
-    if launched.launches > 1:  # compiled is the first kernel
+    if launched.launches > 1:
         return None, ()
     footprint = Footprint(launched.block_threads, compiled.registers, compiled.shared_bytes + launched.dynamic_bytes)
     try:
@@ -202,8 +207,7 @@ def _counted(facts: Facts) -> Found:
 
 
 def _launch(facts: Facts) -> Found:
-    """Of the only kernel. Of several the row knows the first, which may have next to nothing to do."""
-    if facts.result.launched and facts.result.launched.launches > 1:
+    if not facts.one_kernel:  # of several the row knows the first, which may have next to nothing to do
         return {}
     result, fit, launched = facts.result, facts.fit, facts.result.launched
     blocks = launched.grid_blocks if launched else facts.value("grid_blocks")
@@ -234,10 +238,15 @@ def _empty_share(result: Result) -> float | None:
         return None
     empty_s = max(measured.floor_s - measured.correction_s, 0.0)
     if measured.clock == "host":
-        calls_s = statistics.median(measured.submit_s) if measured.submit_s else 0.0
+        calls_s = statistics.median(measured.submit_s) if measured.submit_s and not _blocks(result) else 0.0
         return max(calls_s if calls_s >= CALLING * result.time_s else 0.0, empty_s) / max(result.time_s, empty_s)
     entries = max(launched.launches + launched.copies, 1) if launched else 1
     return min(entries * empty_s / result.time_s, 1.0)
+
+
+def _blocks(result: Result) -> bool:
+    """Whether the host's calls last as long as the copies that they ask for."""
+    return result.roof is not None and result.roof.kind.endswith("pageable")
 
 
 def _spilled(result: Result) -> float | None:

@@ -71,6 +71,9 @@ def test_auto_does_not_trace_what_moves_much() -> None:
     assert [choose("auto", cache, long)[0] for cache in ("cold", "warm", "sustained")] == ["events", "events", "graph"]
     assert choose("auto", "sustained", facts(nbytes=LONG, uncapturable="a library call"))[0] == "cupti"
     assert choose("cupti", "cold", long)[0] == "cupti"
+    library = facts(nbytes=LONG, unholdable="a library call")
+    assert choose("auto", "cold", library)[0] == "cupti", "events would have the gaps of the host in them"
+    assert choose("auto", "cold", facts(nbytes=LONG, unholdable="a library call", no_cupti=NO_CUPTI))[0] == "events"
 
 
 def test_auto_takes_the_clock_that_is_honest() -> None:

@@ -249,6 +249,10 @@ def test_the_first_of_several_kernels_does_not_stand_for_them_all() -> None:
     for profiles in ([], [traced]):
         assert "too-little-parallelism" not in {c.rule for c in diagnose(both, profiles).causes}
         assert "waves" not in Facts(both, profiles, roofs())._numbers
+        found = diagnose(both, profiles)
+        assert not {m.rule for m in found.missing} & {"too-little-parallelism", "occupancy-registers"}, (
+            "it cannot be had"
+        )
 
 
 def test_no_gain_exceeds_what_else_is_busy() -> None:
@@ -319,7 +323,7 @@ def test_what_nobody_counted_is_asked_for_in_the_headline() -> None:
         "at 40.0 % of its roof: nothing that is known of it says why; "
         f"more is known after kbench profile {diagnosis.key} --tool ncu"
     )
-    assert diagnose(row, [slow(0.4)[1]]).headline == "at 40.0 % of its roof: no rule finds anything to gain"
+    assert diagnose(row, [slow(0.4)[1]]).headline == "at 40.0 % of its roof: no rule says why"
 
 
 def test_conflicts_may_gain_what_they_really_cost_a_transpose() -> None:

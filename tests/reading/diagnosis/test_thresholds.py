@@ -223,3 +223,19 @@ def test_what_the_host_s_calls_hide_is_no_more_than_the_link_s_roof_leaves() -> 
     (cause,) = (c for c in diagnose(row, [], roofs()).causes if c.rule == "launch-bound")
     assert cause.gain.high == pytest.approx(2.0)
     assert "launch-bound" not in {c.rule for c in diagnose(calling(0.6)[0], [], roofs()).causes}
+
+
+def test_calls_that_take_all_the_time_may_gain_what_the_roof_has() -> None:
+    row, _ = calling(1.0)
+    assert row.measurement
+    long = replace(row.measurement.summary, center_s=100 * (row.time_s or 0.0))
+    measured = replace(row.measurement, summary=long, submit_s=(long.center_s,))
+    (cause,) = (c for c in diagnose(replace(row, measurement=measured), [], roofs()).causes if c.rule == "launch-bound")
+    assert cause.gain.high == pytest.approx(200, rel=0.01)
+
+
+def test_calls_that_block_are_no_launches() -> None:
+    row, _ = calling(0.98)
+    assert row.roof
+    pageable = replace(row, roof=replace(row.roof, kind="h2d pageable"))
+    assert "launch-bound" not in {c.rule for c in diagnose(pageable, [], roofs()).causes}

@@ -16,10 +16,11 @@ def judge(facts: Facts) -> Cause | None:
     found = facts.at_least("empty_share", LAUNCH_SHARE)
     if found is None:
         return None
-    most = 1 / (1 - min(found.value, MOST_SHARE))
-    roof = facts.value("of_roof")
-    if facts.result.measurement and facts.result.measurement.clock == "host" and roof:
-        most = min(most, max(1 / roof, 1.0))  # the link's roof has no launches in it
+    roof, measured = facts.value("of_roof"), facts.result.measurement
+    if roof and measured and measured.clock == "host":  # which has measured the calls; the roof has none of them in it
+        most = max(min(1 / max(1 - found.value, 1e-3), 1 / roof), 1.0)
+    else:
+        most = 1 / (1 - min(found.value, MOST_SHARE))
     entries = facts.result.launched.launches + facts.result.launched.copies if facts.result.launched else 1
     more = "one kernel or a batched copy for all of them" if entries > 1 else "more work in one launch: batch, or fuse"
     return cause(

@@ -55,5 +55,5 @@ def _tail(facts: Facts, known: tuple[object, ...]) -> Cause | None:
 
 RULE = Rule(
     "too-little-parallelism", "too little parallelism", (("grid_blocks", "multiprocessors", "waves"),), judge,
-    relieves=EVERYTHING - {"roof", "sectors", "DRAM", "DRAM's pins"}, tool="",
+    applies=lambda facts: facts.one_kernel, relieves=EVERYTHING - {"roof", "sectors", "DRAM", "DRAM's pins"}, tool="",
 )  # fmt: skip

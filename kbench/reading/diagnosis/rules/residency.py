@@ -46,7 +46,7 @@ def _judge(by: str) -> Callable[[Facts], Cause | None]:
 
 def _concerned(by: str) -> Callable[[Facts], bool]:
     """Where it is known what limits, only that rule is asked."""
-    return lambda facts: facts.kernel and (facts.fit is None or _chief(facts.fit.limiters) == by)
+    return lambda facts: facts.one_kernel and (facts.fit is None or _chief(facts.fit.limiters) == by)
 
 
 RULES = tuple(
