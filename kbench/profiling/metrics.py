@@ -89,6 +89,7 @@ KINDS: dict[str, Kind] = {
     "stall_not_selected": _share("of a warp's time spent ready while another was issued"),
     "stall_drain": _share("of a warp's time spent waiting for its last stores"),
     "stall_no_instruction": _share("of a warp's time spent waiting for instructions"),
+    "stall_dispatch": _share("of a warp's time spent waiting for the dispatcher, which holds back an instruction"),
     "stall_other": _share("of a warp's time spent otherwise"),
     # timelines
     "busy_share": _share("of the timeline in which the GPU did something"),

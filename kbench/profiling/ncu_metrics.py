@@ -15,7 +15,7 @@ from kbench.profiling.metrics import KINDS
 _PCT, _ACTIVE = "avg.pct_of_peak_sustained_elapsed", "avg.pct_of_peak_sustained_active"
 _SASS = "smsp__sass_average_data_bytes_per_sector_mem_global_op"
 _STALLED = "smsp__warp_issue_stalled_{}_per_warp_active.pct"
-_OTHER_STALLS = ("branch_resolving", "dispatch_stall", "misc", "sleeping", "tex_throttle", "imc_miss", "gmma")
+_OTHER_STALLS = ("branch_resolving", "misc", "sleeping", "tex_throttle", "imc_miss", "gmma")
 
 NAMES: dict[str, tuple[str, ...]] = {
     "duration_s": ("gpu__time_duration.sum",),
@@ -75,6 +75,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "stall_not_selected": (_STALLED.format("not_selected"),),
     "stall_drain": (_STALLED.format("drain"),),
     "stall_no_instruction": (_STALLED.format("no_instruction"),),
+    "stall_dispatch": (_STALLED.format("dispatch_stall"),),
     "stall_other": tuple(_STALLED.format(reason) for reason in _OTHER_STALLS),
 }
 """Kind -> ncu's names of it. Of several, those that are there are added up: no chip has both names for one thing."""

@@ -18,6 +18,8 @@ WAITS = {
     "stall_membar": "fewer or narrower memory fences",
     "stall_wait": "independent instructions between dependent ones: unroll, work on several elements a thread",
     "stall_no_instruction": "a smaller loop body: its instructions do not come fast enough",
+    "stall_dispatch": "more independent instructions, or others: a dispatcher that holds back has no free path for the "
+                      "operands (registers of one bank) or into the pipe",
     "stall_drain": "fewer stores at the very end of the kernel",
 }  # fmt: skip
 """Reasons to wait that are latencies, and what shortens or hides each. The others are queues of a busy unit."""
