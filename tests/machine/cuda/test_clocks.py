@@ -12,7 +12,7 @@ from simulated_gpu import EVENT_S, GAP_S, NOTHING_S, SimulatedCupti, SimulatedGp
 
 from kbench.errors import ClockError
 from kbench.machine.cuda import rotation
-from kbench.machine.cuda.calibration import calibration
+from kbench.machine.cuda.calibration import LEAST_LEFT_S, calibration
 from kbench.machine.cuda.clocks import Subject
 from kbench.machine.cuda.graph import MOST_NODES, last, lengths, slopes
 from kbench.machine.cuda.program import Program
@@ -288,7 +288,7 @@ def test_one_kernel_that_reads_too_much_moves_no_correction() -> None:
     found = calibration([[o + a] * 8 for o, a in zip(own, added, strict=True)], own, by_graph=False)
     assert found.correction(0) == pytest.approx(2.0e-6)
     assert found.correction(2**20) == pytest.approx(2.3e-6)
-    assert found.left_s < 0.1e-6
+    assert found.left_s == LEAST_LEFT_S
 
 
 def test_runs_that_cannot_be_held_are_not_corrected(gpu: SimulatedGpu) -> None:
