@@ -95,10 +95,10 @@ class Validation(msgspec.Struct, frozen=True):
 
 
 def validate(device: str) -> Validation:
-    """All clocks on all canned kernels, and ncu where it may run. Raises UsageError for a device that is no GPU,
-    DeviceError where the measuring process fails."""
+    """All clocks on all canned kernels, and ncu where it may run. Raises DeviceError for a device that is no GPU,
+    and where the measuring process fails."""
     if not device.startswith("cuda"):
-        raise UsageError("validate-clock compares the clocks of a GPU; the cpu device has only one (--device cuda)")
+        raise DeviceError(f"validate-clock compares the clocks of a GPU, and {device} is none: kbench doctor says why")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "clocks.json"
         done = _python("--device", device, "--out", str(out))

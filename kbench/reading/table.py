@@ -113,14 +113,26 @@ def headline(problem: Problem) -> str:
 
 
 def _doubt(problem: Problem, best: Stored) -> str:
-    """Where the best row is noisy: by how much, and how many others it cannot be told from."""
+    """Where the best row is noisy: by how much, and how many others it cannot be told from. And where others, who were
+    slower than it in the rounds that they shared, have better times, since the device has slowed down afterwards."""
     measured = best.result.measurement
-    if measured is None or not noisy(best.result):
+    if measured is None:
         return ""
-    slower = [r.result for r in problem.ok if r is not best and (r.result.time_s or 0.0) >= (best.result.time_s or 0.0)]
+    others = [r.result for r in problem.ok if r is not best]
+    faster = [
+        r for r in others if r.standing and r.standing.place in ("stopped", "behind") and r.measurement
+        and r.measurement.summary.high_s * (1 + OVER_BY) < measured.summary.low_s
+    ]  # fmt: skip
+    slowed = (
+        f"; the device slowed down while it was measured ({len(faster)} that had stopped before have better times):"
+    )
+    said = f"{slowed} measure again with --fresh" if faster else ""
+    if not noisy(best.result):
+        return said
+    slower = [r for r in others if (r.time_s or 0.0) >= (best.result.time_s or 0.0)]
     within = sum(r.measurement.summary.low_s <= measured.summary.high_s for r in slower if r.measurement)
-    said = f"; noisy ({interval(best.result).removesuffix(' ~')})"
-    return said + (f": {within} other{'s' * (within > 1)} may be as fast" if within else "")
+    said = f"; noisy ({interval(best.result).removesuffix(' ~')})" + said
+    return said + (f": {within} other{'s' * (within > 1)} may be as fast" if within and not faster else "")
 
 
 def first_line(message: str) -> str:

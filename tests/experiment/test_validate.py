@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kbench.errors import UsageError
+from kbench.errors import DeviceError
 from kbench.experiment import validate
 from kbench.experiment.validate import CANNED, NCU_LAUNCHES, Reading, ncu_readings, with_bias
 
@@ -72,7 +72,7 @@ def test_without_cupti_it_is_against_graphs_and_a_bias_that_is_there_stays() -> 
 
 
 def test_the_cpu_has_no_clocks_to_compare() -> None:
-    with pytest.raises(UsageError, match="clocks of a GPU"):
+    with pytest.raises(DeviceError, match="clocks of a GPU"):
         validate.validate("cpu")
 
 

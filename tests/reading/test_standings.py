@@ -50,3 +50,15 @@ def test_a_gap_to_a_best_that_is_not_shown_is_not_told() -> None:
     (table,) = tables(synthetic.stored(shown)).tables
     assert "tied with float2 · threads 128" in table.headline
     assert "+0" not in table.headline.partition("tied with")[2]
+
+
+def test_a_best_that_others_have_overtaken_since_is_told() -> None:
+    """Who stopped early was slower in the rounds of then; afterwards the device slowed down for those that went on."""
+    stopped, best = row("naive", 1e-4, contest(0.3, "stopped")), row("uint4", 3e-4, contest(0.0, "best"))
+    (table,) = tables(synthetic.stored([stopped, best])).tables
+    assert (
+        "the device slowed down while it was measured (1 that had stopped before have better times)" in table.headline
+    )
+    assert "--fresh" in table.headline
+    usual = [row("naive", 4e-4, contest(0.3, "stopped")), best]
+    assert "slowed down" not in tables(synthetic.stored(usual)).tables[0].headline
