@@ -64,7 +64,7 @@ class Contest:
         self._method, self._turn, self._cold_start, self._name = method, turn, cold_start, name
         self._random = random.Random(seed)
         self._best: list[Center] = []
-        self._tick_s = 0.0
+        self._ready: list[Entrant] = []
         all_baselines = all(e.baseline for e in field)
         self._rivals = [e for e in self.field if all_baselines or not e.baseline]
 
@@ -107,9 +107,13 @@ class Contest:
 
     def _compare(self) -> None:
         """Find the best of those that have their least number of samples, by each way of looking at them."""
-        ready = [e for e in self._rivals if e.enough and e.samples]
+        ready = self._ready = [e for e in self._rivals if e.enough and e.samples]
         self._best = [min((look(e) for e in ready), key=lambda c: c.value) for look in LOOKS] if ready else []
-        self._tick_s = max((e.tick_s for e in ready), default=0.0)
+
+    @property
+    def _tick_s(self) -> float:
+        """The clock's, as whoever is ready shows it: looked for only where a standing depends on it."""
+        return max((e.tick_s for e in self._ready), default=0.0)
 
     def _hopeless(self, entrant: Entrant) -> bool:
         if not self._best or entrant not in self._rivals or not (entrant.enough and entrant.samples):

@@ -73,6 +73,7 @@ class Entrant:
         self.a_sample_s = self._wall_s = self._sampled_s = 0.0
         self._looked: tuple[int, Center] | None = None
         self._first: tuple[int, Center] | None = None
+        self._ticked: tuple[int, float] | None = None
 
     # ------------------------------------------------------------ checks
     def check(self) -> Verdict:
@@ -164,8 +165,10 @@ class Entrant:
 
     @property
     def tick_s(self) -> float:
-        """The clock's, as the samples show it; 0 where they show none."""
-        return ticking(self.samples)
+        """The clock's, as the samples so far show it; 0 where they show none. Found out once for as many."""
+        if self._ticked is None or self._ticked[0] != len(self.samples):
+            self._ticked = len(self.samples), ticking(self.samples)
+        return self._ticked[1]
 
     # ------------------------------------------------------------ batches
     def _take(self, count: int, once: bool = False) -> None:

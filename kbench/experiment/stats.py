@@ -59,13 +59,13 @@ def tick(samples: Sequence[float]) -> float:
     """The smallest step between distinct samples, which is taken for the clock's; 0 where all are equal. Samples that
     differ by no more than JITTER count as one where that leaves steps at all: a GPU's ticks of 32 ns come out a
     nanosecond longer or shorter where they are told in whole nanoseconds of another clock."""
-    steps = np.diff(_distinct(samples))
-    return float(steps.min()) if steps.size else 0.0
+    return _least_step(_distinct(samples))
 
 
 def ticking(samples: Sequence[float]) -> float:
     """`tick`, but 0 where no two samples are alike: what is between a few noisy ones is no tick of a clock."""
-    return tick(samples) if len(_distinct(samples)) < len(samples) else 0.0
+    distinct = _distinct(samples)
+    return _least_step(distinct) if len(distinct) < len(samples) else 0.0
 
 
 def _distinct(samples: Sequence[float]) -> Any:
@@ -74,6 +74,10 @@ def _distinct(samples: Sequence[float]) -> Any:
     ends = np.concatenate([x[:-1][apart], x[-1:]])
     begins = np.concatenate([x[:1], x[1:][apart]])
     return x if len(ends) < 2 or (ends - begins).max() > 2 * JITTER else (begins + ends) / 2
+
+
+def _least_step(distinct: Any) -> float:
+    return float(np.diff(distinct).min()) if len(distinct) > 1 else 0.0
 
 
 def _checked(samples: Sequence[float]) -> Any:

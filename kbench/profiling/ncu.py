@@ -28,10 +28,8 @@ def options(metrics: Iterable[str], cache: str = "cold") -> list[str]:
     """Clocks are left alone: what is counted belongs to the time that kbench measured. For a cold configuration a
     launch is repeated for each pass, with empty caches. For another one the whole process is: what ncu saves and
     restores around a repeated launch takes the place of what the launch before had left in L2."""
-    replay = (
-        ["--cache-control", "all"] if cache == "cold" else ["--cache-control", "none", "--replay-mode", "application"]
-    )
-    return ["--metrics", ",".join(metrics), "--clock-control", "none", *replay]
+    caches = ["all"] if cache == "cold" else ["none", "--replay-mode", "application"]
+    return ["--metrics", ",".join(metrics), "--clock-control", "none", "--cache-control", *caches]
 
 
 def command(found: Found, inner: Sequence[str], raw: Path, how: How = PLAIN) -> list[str]:

@@ -24,10 +24,10 @@ ENDING = ".txt"
 PRINTED = 1000
 """Findings that it prints before it only counts."""
 _EXCLUDES_SINCE = (2024, 1)
-_LIBRARY_KERNELS = {check: re.compile(r"cupy_") for check in CHECKS}
-_LIBRARY_KERNELS["initcheck"] = re.compile(r"cupy_|(?:void )?cub::CUB_")
-"""Of CuPy's own nothing is told; initcheck counts the padding of the key-value pairs of CUB, which CuPy calls, as not
-initialised."""
+_CUPY = "cupy_"
+_CUPY_AND_CUB = rf"{_CUPY}|(?:void )?cub::CUB_"
+"""Of CuPy's own kernels nothing is told; initcheck counts the padding of the key-value pairs of CUB, which CuPy calls,
+as not initialised."""
 _SPECIFIC = {"memcheck": ("--report-api-errors", "no", "--leak-check", "no", "--padding", "4096")}
 """Without padding the arrays of a configuration lie side by side, and the end of one is the beginning of another."""
 
@@ -53,7 +53,7 @@ def command(found: Found, inner: Sequence[str], raw: Path, how: How = PLAIN) -> 
     return [
         found.path, "--tool", how.check or CHECKS[0], "--target-processes", "all", "--show-backtrace", "no",
         "--print-limit", str(PRINTED), *_SPECIFIC.get(how.check, ()),
-        *(("--kernel-name-exclude", "regex=^cupy_") if skips else ()), "--log-file",
+        *(("--kernel-name-exclude", f"regex=^{_CUPY}") if skips else ()), "--log-file",
         str(_file(raw)).replace("%", "%%"),
         *inner,
     ]  # fmt: skip
@@ -82,9 +82,10 @@ def read(raw: Path, wanted: Mapping[str, Promised], log: str, how: How = PLAIN) 
 def findings(text: str, check: str) -> list[Finding]:
     """What a check printed: one for each place and kind of error, with how often it was seen there."""
     found: dict[tuple[str, ...], Finding] = {}
+    libraries = _CUPY_AND_CUB if check == "initcheck" else _CUPY
     for head, details in _blocks(text):
         one = _race(head, details, check) if "Race reported" in head else _fault(head, details, check)
-        if one is None or _LIBRARY_KERNELS[check].match(one.kernel):
+        if one is None or re.match(libraries, one.kernel):
             continue
         key = (one.kind, one.kernel, one.file, str(one.line), one.message if "Race" in head else "")
         before = found.get(key)

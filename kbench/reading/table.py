@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from kbench.experiment.result import Result
+from kbench.experiment.result import Result, Summary
 from kbench.intent.config import format_value
 from kbench.reading import sectors, units
 from kbench.reading.problem import Problem, problems
@@ -113,26 +113,32 @@ def headline(problem: Problem) -> str:
 
 
 def _doubt(problem: Problem, best: Stored) -> str:
-    """Where the best row is noisy: by how much, and how many others it cannot be told from. And where others, who were
-    slower than it in the rounds that they shared, have better times, since the device has slowed down afterwards."""
+    """Where the best row is noisy: by how much, and how many others it cannot be told from; and where others have
+    overtaken it."""
     measured = best.result.measurement
     if measured is None:
         return ""
     others = [r.result for r in problem.ok if r is not best]
-    faster = [
-        r for r in others if r.standing and r.standing.place in ("stopped", "behind") and r.measurement
-        and r.measurement.summary.high_s * (1 + OVER_BY) < measured.summary.low_s
-    ]  # fmt: skip
-    slowed = (
-        f"; the device slowed down while it was measured ({len(faster)} that had stopped before have better times):"
-    )
-    said = f"{slowed} measure again with --fresh" if faster else ""
-    if not noisy(best.result):
-        return said
-    slower = [r for r in others if (r.time_s or 0.0) >= (best.result.time_s or 0.0)]
-    within = sum(r.measurement.summary.low_s <= measured.summary.high_s for r in slower if r.measurement)
-    said = f"; noisy ({interval(best.result).removesuffix(' ~')})" + said
-    return said + (f": {within} other{'s' * (within > 1)} may be as fast" if within and not faster else "")
+    parts = []
+    overtaken = sum(_overtook(other, measured.summary) for other in others)
+    if noisy(best.result):
+        slower = [r.measurement for r in others if r.measurement and (r.time_s or 0.0) >= (best.result.time_s or 0.0)]
+        within = 0 if overtaken else sum(m.summary.low_s <= measured.summary.high_s for m in slower)
+        may_be = f": {within} other{'s' * (within > 1)} may be as fast" if within else ""
+        parts.append(f"; noisy ({interval(best.result).removesuffix(' ~')}){may_be}")
+    if overtaken:
+        parts.append(
+            f"; the device slowed down while it was measured ({overtaken} that had stopped before have better times): "
+            "measure again with --fresh"
+        )
+    return "".join(parts)
+
+
+def _overtook(other: Result, best: Summary) -> bool:
+    """Whether it was slower than the best in the rounds that they shared, and has better times all the same: the device
+    has slowed down afterwards."""
+    lost = other.standing is not None and other.standing.place in ("stopped", "behind")
+    return lost and other.measurement is not None and other.measurement.summary.high_s * (1 + OVER_BY) < best.low_s
 
 
 def first_line(message: str) -> str:

@@ -118,11 +118,13 @@ class Cupti:
         """Everything since `start`, in launch order; the GPU must be idle. enough: whether so many records can be all.
         Raises ClockError where some were dropped or have no time stamps."""
         self.api.activity_flush_all(0)
+        fresh = self._fresh()
         for _ in range(_TRIES):
-            if enough(len(self._fresh())):
+            if enough(len(fresh)):
                 break
             self.api.activity_flush_all(_FORCED)
             time.sleep(_PATIENCE_S)  # buffers may be handed over by a thread of CUPTI's own
+            fresh = self._fresh()
         kernels, copies, _ = self._kinds
         records = [
             Record(
@@ -131,7 +133,7 @@ class Cupti:
                 a.start,
                 a.end,
             )
-            for a in self._fresh()
+            for a in fresh
         ]
         return in_order(records, self.dropped())
 

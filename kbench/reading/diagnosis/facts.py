@@ -138,7 +138,7 @@ def _fit(result: Result) -> tuple[Occupancy | None, tuple[Lift, ...]]:
     compiled, launched = result.compiled, result.launched
     if compiled is None or launched is None or compiled.registers is None or compiled.shared_bytes is None:
         return None, ()
-    if launched.launches > 1:
+    if launched.launches > 1:  # see Facts.one_kernel
         return None, ()
     footprint = Footprint(launched.block_threads, compiled.registers, compiled.shared_bytes + launched.dynamic_bytes)
     try:

@@ -18,15 +18,15 @@ def judge(facts: Facts) -> Cause | None:
     if found is None:
         return None
     high, why = 1 / max(1 - found.value, 1 / 32), "as many times fewer passes, if they are what it waits for"
-    waits, busy = ("stall_short_scoreboard", "stall_mio_throttle"), ("l1_throughput",)
+    waits = ("stall_short_scoreboard", "stall_mio_throttle")
     if facts.has(*waits):
         waiting = sum(facts.sure(name) for name in waits)
         # Where the pipe itself is what is busiest, whoever waits for anything waits for it.
-        part = min(max([waiting, *(facts.sure(name) for name in busy if facts.has(name))]), 0.95) * found.value
+        part = min(max(waiting, facts.value("l1_throughput") or 0.0), 0.95) * found.value
         if 1 / (1 - part) < high:
             high, why = 1 / (1 - part), "without the conflicts' part of the waiting for shared memory, or of its passes"
     return cause(
-        RULE.name, RULE.title, (found, *facts.told(*COUNTS[2:], *waits, *busy)), high, why,
+        RULE.name, RULE.title, (found, *facts.told(*COUNTS[2:], *waits, "l1_throughput")), high, why,
         "pad each row of the tile by one element, or swizzle its index (column ^ row), so that a warp meets each bank "
         "once",
     )  # fmt: skip
