@@ -6,6 +6,7 @@ Its log shows in which order it was used. A worker opens it by name: "fake_devic
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -25,7 +26,7 @@ INFO = DeviceInfo(kind="fake", name="fake", label="fake device", uid="FAKE-1", a
 class FakeDevice:
     """times: the seconds that samples take, one after another. A function with an attribute `seconds` takes that long
     instead, times 1 + `drift` of the device's own time so far (which passes with its samples), with a relative normal
-    `noise`, in whole steps of `tick_s`. weather: what its telemetry reads, one after another."""
+    `noise`, between two stamps that tick in steps of `tick_s`. weather: what its telemetry reads, one after another."""
 
     def __init__(
         self, times: Iterable[float] = (), info: DeviceInfo = INFO, *, noise: float = 0.0, tick_s: float = 0.0,
@@ -51,12 +52,12 @@ class FakeDevice:
 
     def script(self, name: str, seconds: float, count: int) -> tuple[float, ...]:
         self.taken[name] += count
-        noise = self._random.standard_normal(count) * self._noise
+        noise, phases = self._random.standard_normal(count) * self._noise, self._random.uniform(size=count)
         found = []
-        for each in noise.tolist():
+        for each, phase in zip(noise.tolist(), phases.tolist(), strict=True):
             time_s = seconds * (1 + self._drift(self.now_s)) * (1 + each)
             self.now_s += time_s
-            found.append(round(time_s / self._tick_s) * self._tick_s if self._tick_s else time_s)
+            found.append(math.floor(time_s / self._tick_s + phase) * self._tick_s if self._tick_s else time_s)
         return tuple(found)
 
     def pool(self) -> MemoryPool[Any]:

@@ -14,12 +14,13 @@ from kbench.experiment.standing import by_intervals, by_pairs, decided, margins
 from kbench.experiment.stats import center
 from kbench.intent.method import Method
 
-LOOKS = (8, 12, 20)
+LOOKS = (8, 10)
 """Rounds after which those that are decided leave. Each round gives two pairs with everyone else."""
 MOST = 6
 """Duellists at a time; whoever comes after these is judged by intervals."""
-BATCH = 4
-"""Samples in one turn of a duel at most."""
+BATCH, TURN_S = (4, 8), 0.5e-3
+"""Samples in one turn of a duel, at least and at most, and the wall time for which there may be more than the least: a
+turn costs something in itself, which many short samples share."""
 
 Turn = Callable[[Entrant, str], None]
 
@@ -32,8 +33,9 @@ class Duel:
         self._fielded = self._leaders[:MOST]
         self._tick_s = max(e.tick_s for e in self._leaders)
         slowest = max(e.a_trial_s for e in self._fielded)
-        share = method.max_time_s / (2 * LOOKS[0]) / slowest if slowest > 0 else BATCH
-        self._batch = max(1, min(BATCH, int(share)))
+        share = method.max_time_s / (2 * LOOKS[0]) / slowest if slowest > 0 else BATCH[1]
+        in_a_turn = TURN_S / max(max(e.a_sample_s for e in self._fielded), 1e-9)
+        self._batch = max(1, int(min(share, max(BATCH[0], min(BATCH[1], in_a_turn)))))
         self._times: dict[str, list[float]] = {e.name: [] for e in self._fielded}
 
     def standings(self) -> dict[str, Standing]:

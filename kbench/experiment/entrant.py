@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ import msgspec
 from kbench.errors import ClockError
 from kbench.experiment.check import works_in_place
 from kbench.experiment.result import NO_ENERGY, Measurement
-from kbench.experiment.stats import Center, interval, relative, summarise, ticking
+from kbench.experiment.stats import LEAST_KNOWN, Center, center, interval, relative, summarise, ticking
 from kbench.experiment.verdict import Problem, Verdict, checked
 from kbench.intent.method import Method
 from kbench.intent.op import Out
@@ -114,15 +115,26 @@ class Entrant:
         self._notes.append(f"not settled to {SETTLED:.0%} by the warm-up")
 
     def take_turn(self) -> None:
-        """A batch in a round: the least number of samples in the first few rounds, then some more at a time."""
+        """A batch in a round: the least number of samples in the first few rounds, then at most as many again."""
         n, method = len(self.samples), self._method
-        missing = self._least - 1 - n
-        first = -(-(self._least - 1) // FIRST_ROUNDS[self._cache == "sustained"])
-        wanted = min(missing, first) if missing > 0 else max(BATCH, n // 2)
+        least = max(self._least - 1, 1)
+        first = -(-least // FIRST_ROUNDS[self._cache == "sustained"])
+        wanted = min(least - n, first) if n < least else max(BATCH, min(self._wanting, n))
         room = method.samples_max - 1 - n
         if room > 0:
             self._take(min(self._affordable(wanted), room))
         self.rounds += 1
+
+    @property
+    def _wanting(self) -> int:
+        """Samples until a stopping rule holds, if those to come are like those so far."""
+        n, method = len(self.samples), self._method
+        to_precision = (self._precision / method.precision) ** 2
+        return math.ceil(n * (min(to_precision, method.max_time_s / max(self._sampled_s, 1e-9)) - 1))
+
+    @property
+    def _precision(self) -> float:
+        return relative(self.look()) if len(self.samples) >= LEAST_KNOWN else math.inf
 
     @property
     def enough(self) -> bool:
@@ -139,7 +151,7 @@ class Entrant:
             if not self.enough:
                 self._notes.append(f"only {n + 1} samples: they took {self._wall_s:.1f} s")
             return True
-        return self.enough and (self._sampled_s >= method.max_time_s or relative(self.look()) <= method.precision)
+        return self.enough and (self._sampled_s >= method.max_time_s or self._precision <= method.precision)
 
     @property
     def a_trial_s(self) -> float:
@@ -160,8 +172,8 @@ class Entrant:
         return self._first[1]
 
     def trial(self, count: int) -> float:
-        """The mean of a few more samples, for a comparison: they are no part of its measurement."""
-        return statistics.fmean(self._sample(count).elapsed_s) - self._correction
+        """The centre of a few more samples, for a comparison: they are no part of its measurement."""
+        return center(self._sample(count).elapsed_s).value - self._correction
 
     @property
     def tick_s(self) -> float:
@@ -214,7 +226,8 @@ class Entrant:
     def _sampled(self, count: int) -> Batch:
         begin = time.perf_counter()
         batch = self._bound.sample(count, clock=self._clock, cache=self._cache)
-        self.a_sample_s = (time.perf_counter() - begin) / count
+        if count > 1 or not self.a_sample_s:  # one alone pays for what a batch shares
+            self.a_sample_s = (time.perf_counter() - begin) / count
         return batch
 
     @property

@@ -126,6 +126,26 @@ def test_leaders_meet_in_a_duel_that_goes_forth_and_back() -> None:
     assert run.place("a") == "best"
 
 
+def test_a_turn_of_a_duel_takes_more_samples_where_they_are_short() -> None:
+    import random
+
+    from kbench.experiment.duel import BATCH, Duel
+
+    def taken(a_sample_s: float, time_s: float = 1e-5) -> float:
+        run = Run({"a": time_s, "b": 1.0001 * time_s})
+        before = run.device.taken["a"]
+        for e in run.entrants.values():
+            e.a_sample_s = a_sample_s
+        turns: list[str] = []
+        Duel(list(run.entrants.values()), Method(), lambda e, _: turns.append(e.name), random.Random(1)).standings()
+        return (run.device.taken["a"] - before) / turns.count("a")
+
+    assert taken(30e-6) == BATCH[1]
+    assert BATCH[0] < taken(80e-6) < BATCH[1]
+    assert taken(1e-3) == BATCH[0]
+    assert taken(1e-2, 1e-2) == 1  # no turn takes long because there are many
+
+
 def test_what_cannot_be_told_apart_is_tied_and_the_tie_has_a_size() -> None:
     run = Run({"a": 1e-5, "b": 1.0005e-5, "c": 1.02e-5}, FakeDevice(noise=0.01))
     assert sorted(str(run.place(n)) for n in "ab") == ["best", "tied"]
@@ -184,7 +204,7 @@ def test_whatever_the_times_there_is_one_best_ties_are_small_and_the_bounds_hold
 
 
 def test_baselines_are_timed_to_the_end_and_compete_with_nobody() -> None:
-    run = Run({"mine": 1e-5, "memcpy": 0.9e-5, "slow library": 3e-5}, FakeDevice(noise=0.02),
+    run = Run({"mine": 1e-5, "memcpy": 0.9e-5, "slow library": 3e-5}, FakeDevice(noise=0.03),
               baselines=("memcpy", "slow library"))  # fmt: skip
     assert run.standings == {"mine": run.standings["mine"], "memcpy": None, "slow library": None}
     assert run.place("mine") == "best"

@@ -149,6 +149,25 @@ def test_sampling_stops_when_the_samples_have_taken_their_time() -> None:
     assert sum(measurement.samples_s) >= 0.05
 
 
+@pytest.mark.parametrize(
+    ("noise", "time_s", "last"),
+    [
+        (0.5, 1e-5, [19, 38, 76, 47]),  # doubled, up to as many as are allowed
+        (0.03, 1e-5, [19, 38, 69]),  # as many as are missing to the precision
+        (0.011, 1e-5, [10]),  # never fewer than ten
+        (0.5, 2.2e-3, [10]),  # some 5 ms are left
+    ],
+)
+def test_batches_grow_towards_what_is_missing(noise: float, time_s: float, last: list[int]) -> None:
+    times = time_s * np.exp(noise * np.random.default_rng(3).standard_normal(400))
+    _, measurement, log = run(times=list(times))
+    assert measurement
+    sizes = [int(entry.split()[1]) for entry in log if entry.startswith("sample ")]
+    assert sizes[-5 - len(last) : -1 - len(last)] == [6, 5, 5, 4]  # the first one also takes what is not counted
+    assert sizes[-1 - len(last) : -1] == pytest.approx(last, rel=0.2)
+    assert sum(sizes[-5 - len(last) :]) - 1 == measurement.summary.n
+
+
 def test_the_warm_up_goes_on_until_two_batches_agree() -> None:
     cooling = [1e-5 * (1 + 2.0**-i) for i in range(200)]
     _, measurement, _ = run(times=cooling)
@@ -179,6 +198,13 @@ def test_a_single_sample_may_be_asked_for() -> None:
     assert measurement
     assert measurement.summary.n == 1
     assert measurement.summary.precision is None
+
+
+def test_one_sample_at_least_and_more_where_they_are_needed() -> None:
+    noisy = list(1e-5 * np.exp(0.05 * np.random.default_rng(3).standard_normal(400)))
+    _, measurement, _ = run(times=noisy, method=Method(samples_min=1))
+    assert measurement
+    assert 50 < measurement.summary.n <= 200
 
 
 def test_a_time_near_the_floor_of_its_clock_says_so() -> None:

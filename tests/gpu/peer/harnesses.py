@@ -23,8 +23,9 @@ OPTIONS = ("--std=c++17",)
 NVBENCH = ("--min-time", "0.01", "--timeout", "0.2")
 NVBENCH_LARGE = ("--min-time", "0.1", "--timeout", "2")
 REPEATS = 200
-STARTS = 2**15
-"""A size that is not counted: it pays for what a process does once (loads CUPTI, calibrates, makes buffers)."""
+STARTS = 2**15, 2**23
+"""Sizes that are not counted: they pay for what a process does once for each clock (loads CUPTI, calibrates, makes
+buffers); `auto` takes CUPTI for the first and events for the second."""
 
 
 class Missing(Exception):
@@ -175,7 +176,7 @@ def kbench(asked: Asked, clocks: tuple[str, ...], cache: str) -> list[Run]:
     """A run for each clock, of one sweep."""
     import kbench as product
 
-    axes = {"nbytes": [STARTS, *asked.sizes], "threads": list(asked.threads), "vec": list(asked.vecs)}
+    axes = {"nbytes": [*STARTS, *asked.sizes], "threads": list(asked.threads), "vec": list(asked.vecs)}
     begin = time.perf_counter()
     rows = product.sweep(SPEC, axes=axes, device=asked.device, clock=clocks, cache=cache)
     total_s = time.perf_counter() - begin
