@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from kbench import __version__
 from kbench.errors import KbenchError, did_you_mean
 
 INTERRUPTED = 130
@@ -58,7 +59,7 @@ class Verbs(click.Group):
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="kbench")
+@click.version_option(__version__, prog_name="kbench")
 @click.option("--debug", is_flag=True, envvar="KBENCH_DEBUG", help="Show the whole traceback of an unexpected error.")
 def cli(debug: bool) -> None:
     """Measure GPU kernels written as raw CUDA C++ files: compile, check, sweep, time, report.

@@ -69,8 +69,9 @@ def ticking(samples: Sequence[float]) -> float:
 
 def _ticks(x: Any) -> tuple[Any, Any]:
     """The distinct values of sorted samples, and how often each came."""
-    for apart in (np.diff(x) > JITTER, np.diff(x) > 0):
-        first = np.flatnonzero(np.concatenate([[True], apart]))
+    steps = x[1:] - x[:-1]
+    for apart in (steps > JITTER, steps > 0):
+        first = np.append(0, np.flatnonzero(apart) + 1)
         last = np.append(first[1:], len(x)) - 1
         if len(first) > 1 and (x[last] - x[first]).max() <= 2 * JITTER:
             break
@@ -87,7 +88,7 @@ def _spread(samples: Any) -> Any:
 
 
 def _least_step(ticks: Any) -> float:
-    return float(np.diff(ticks).min()) if len(ticks) > 1 else 0.0
+    return float((ticks[1:] - ticks[:-1]).min()) if len(ticks) > 1 else 0.0
 
 
 def _checked(samples: Sequence[float]) -> Any:
