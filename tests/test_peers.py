@@ -40,6 +40,14 @@ def test_ncu_s_csv() -> None:
     assert run.extra["launches"] == {"65536/128/4": 3, "1048576/128/4": 1}
 
 
+def test_ncu_cannot_tell_configurations_of_one_grid_apart() -> None:
+    """1 MiB by 2 floats a thread and 2 MiB by 4 are 1,024 blocks of 128 threads both."""
+    same = Asked(sizes=(2**20, 2**21), threads=(128,), vecs=(2, 4))
+    assert len({(key.threads, key.grid) for key in same}) < len(list(same))
+    with pytest.raises(harnesses.Missing, match="have the same"):
+        harnesses.of_ncu("", same)
+
+
 def state(name: str, mean: float, **more: object) -> dict[str, object]:
     found = {"nv/cold/time/gpu/mean": mean, "nv/cold/walltime": 0.09}
     summaries = [{"tag": t, "data": [{"name": "value", "type": "float64", "value": str(v)}]} for t, v in found.items()]

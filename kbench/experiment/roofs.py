@@ -21,7 +21,7 @@ from kbench.intent.traffic import Traffic
 from kbench.machine.build import cache_dir
 from kbench.machine.device import DeviceInfo
 
-VERSION = 1
+VERSION = 2
 """Of the roof kernels and of how they are measured: raise it where a roof may come out differently."""
 
 MIXES = {"read": 1.0, "mix 2:1": 2 / 3, "copy": 0.5, "mix 1:2": 1 / 3, "write": 0.0}
@@ -106,13 +106,13 @@ class Roofs:
         return [p for p in points if p not in self._points]
 
     def find(self, traffic: Traffic, clock: str, cache: str) -> Roof | None:
-        """The roof of a mix and working set, interpolated; of the same clock where there is one.
+        """The roof of a mix and working set, interpolated; of the same clock where there is one, and the highest of it.
 
         Else of another clock, which it names; None where nothing of that kind was measured in that cache state.
         """
         kind, nbytes = _kind(self.info, traffic), traffic.useful_bytes
         same = [r for r in self.all if r.kind == kind and r.cache == cache and r.nbytes]
-        curve = {r.nbytes: r for r in sorted(same, key=lambda r: r.clock == clock)}
+        curve = {r.nbytes: r for r in sorted(same, key=lambda r: (r.clock == clock, r.value))}
         if not curve or not nbytes:
             return None
         below = max((n for n in curve if n <= nbytes), default=min(curve))

@@ -15,6 +15,7 @@ from kbench.intent.discover import load
 from kbench.intent.method import Method
 from kbench.intent.plan import Planned, Selection, make_plan
 from kbench.machine.device import DeviceInfo
+from kbench.machine.profiler import around
 
 METHOD = Method(samples_max=60, max_time_s=0.02, timeout_s=20.0, max_bytes=2**62, duel=False)
 _AXIS = {"read": "read", "mix 2:1": "2to1", "copy": "copy", "mix 1:2": "1to2", "write": "write"}
@@ -45,7 +46,12 @@ def _in_l2(info: DeviceInfo) -> list[int]:
 
 
 def measure(engine: Engine, points: Iterable[Point], known: Roofs) -> Iterator[Roof | str]:
-    """Measure points and keep them in `known`, on disk too: yields each roof, and the reason for what has none."""
+    """Measure points and keep them in `known`, on disk too: yields each roof, and the reason for what has none. Under a
+    profiler nothing is measured: it slows kernels down, and a roof that is too low would stay."""
+    profiler = around()
+    if profiler is not None:
+        yield f"no roofs are measured under a profiler ({profiler.why}): kbench roof without it measures them"
+        return
     wanted = {planned.config.id: (point, planned) for point in points for planned in _candidates(engine.info, point)}
     rows = engine.run([planned for _, planned in wanted.values()], METHOD)
     kept, told = True, set[str]()

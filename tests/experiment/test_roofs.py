@@ -150,6 +150,28 @@ def test_of_two_roofs_for_a_point_the_higher_one_stays() -> None:
     assert known(roof("copy", 1, 10), roof("copy", 1, 11)).all == (roof("copy", 1, 11),)
 
 
+@pytest.mark.parametrize("first", ["auto", "events"])
+def test_of_two_roofs_by_one_clock_the_higher_one_counts_whatever_was_asked_for(first: str) -> None:
+    """`auto` and `events` are two points, measured at different times by the same clock."""
+    made = Roofs(GPU)
+    for asked, gigabytes in ((first, 10), ({"auto", "events"} - {first}, 8), ("cupti", 12)):
+        made.add(str(asked), roof("copy", 1, gigabytes, "cupti" if asked == "cupti" else "events"))
+    assert made.find(copying(MIB), "events", "cold") == roof("copy", 1, 10)
+
+
+def test_under_a_profiler_no_roof_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its times are no ceiling, and they would stay."""
+    monkeypatch.setenv("KBENCH_PROFILER", "nsys")
+    with Engine("cpu") as engine:
+        made = Roofs(engine.info, path=tmp_path / "roofs.json")
+        (told,) = measure(engine, [Point("copy", MIB, "auto", "cold")], made)
+    assert told == (
+        "no roofs are measured under a profiler (KBENCH_PROFILER is nsys): kbench roof without it measures them"
+    )
+    assert made.all == ()
+    assert not (tmp_path / "roofs.json").exists()
+
+
 def test_a_row_above_its_roof_says_so() -> None:
     summary = Summary(1e-6, 1e-6, 1e-6, 1e-6, 1e-6, 1e-6, 20)
     timed = Measurement("events", "cold", (1e-6,), (), 0.0, summary)

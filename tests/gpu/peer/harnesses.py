@@ -176,7 +176,7 @@ def kbench(asked: Asked, clocks: tuple[str, ...], cache: str) -> list[Run]:
     """A run for each clock, of one sweep."""
     import kbench as product
 
-    axes = {"nbytes": [*STARTS, *asked.sizes], "threads": list(asked.threads), "vec": list(asked.vecs)}
+    axes = {"nbytes": sorted({*STARTS, *asked.sizes}), "threads": list(asked.threads), "vec": list(asked.vecs)}
     begin = time.perf_counter()
     rows = product.sweep(SPEC, axes=axes, device=asked.device, clock=clocks, cache=cache)
     total_s = time.perf_counter() - begin
@@ -254,6 +254,8 @@ def of_ncu(text: str, asked: Asked) -> Run:
     from kbench.profiling.ncu_read import from_csv
 
     known = {(key.threads, key.grid): str(key) for key in asked}
+    if len(known) < len(list(asked)):
+        raise Missing("ncu tells configurations apart by block and grid, and some of these have the same")
     found: dict[str, list[float]] = {}
     for seen in from_csv(text):
         time_s, _ = value("duration_s", seen.found)
