@@ -186,7 +186,7 @@ class Entrant:
     def _take(self, count: int, once: bool = False) -> None:
         """once: nothing else may run, because what the samples leave behind is checked."""
         begin = time.perf_counter()
-        batch = self._sampled(count) if once else self._arriving(count)
+        batch = self._sampled(count, once) if once else self._arriving(count)
         state = self._gauge.read()
         if state is not None and state.throttle and not (self._throttled or once):
             batch = self._sample(count)  # once more: it may have been short
@@ -223,10 +223,10 @@ class Entrant:
     def _sample(self, count: int) -> Batch:
         return self._twice(lambda: self._sampled(count))
 
-    def _sampled(self, count: int) -> Batch:
+    def _sampled(self, count: int, once: bool = False) -> Batch:
         begin = time.perf_counter()
         batch = self._bound.sample(count, clock=self._clock, cache=self._cache)
-        if count > 1 or not self.a_sample_s:  # one alone pays for what a batch shares
+        if not once:  # the last one pays alone for what a batch shares
             self.a_sample_s = (time.perf_counter() - begin) / count
         return batch
 

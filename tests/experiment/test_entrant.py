@@ -200,6 +200,24 @@ def test_a_single_sample_may_be_asked_for() -> None:
     assert measurement.summary.precision is None
 
 
+def test_a_first_sample_that_took_long_does_not_keep_batches_small() -> None:
+    """Loading code may take as long as thousands of runs."""
+    import time
+
+    waits = iter([0.3])
+
+    def loads(y: Any, x: Any) -> None:
+        y[...] = x
+        time.sleep(next(waits, 0.0))
+
+    y = np.zeros_like(X)
+    op = Op(steps=[Call(loads, (y, X))], outputs={"y": Out(y, X)}, bytes_read=32)
+    bound = FakeDevice(1e-5 * np.exp(0.05 * np.random.default_rng(3).standard_normal(400))).bind(op, [None])
+    entrant = Entrant("a", bound, {"y": op.outputs["y"]}, Problem("p", np), Method(timeout_s=2.0), ("graph", "warm"))
+    list(Contest([entrant], Method(timeout_s=2.0), lambda *_: None))
+    assert entrant.rounds < 20
+
+
 def test_one_sample_at_least_and_more_where_they_are_needed() -> None:
     noisy = list(1e-5 * np.exp(0.05 * np.random.default_rng(3).standard_normal(400)))
     _, measurement, _ = run(times=noisy, method=Method(samples_min=1))
