@@ -5,7 +5,8 @@ KbenchError                    exit code
 ├── SpecError                  1   a kernel's .py file (file:line, what is wrong, did you mean)
 ├── SuiteError                 2   a suite's TOML file (file, key)
 ├── BuildError                 1   the compiler's log and the command that reproduces it
-│   └── CannotBuild            1   no compiler, no room, no memory: the machine is to blame and not the source
+│   └── CannotBuild            1   no compiler, no memory: the machine is to blame and not the source
+│       └── NoCache            1   nothing can be built, because there is no place to keep it
 ├── KernelFault                3   a kernel that misbehaved while it ran (wild address, hang, divergent barrier)
 ├── ClockError                 1   a clock that lost or mixed up its samples: what it says is not to be trusted
 ├── DeviceError                5   no usable device, and the remedy
@@ -52,6 +53,10 @@ class BuildError(KbenchError):
 class CannotBuild(BuildError):
     """The compiler is missing or could not do its work on this machine as it is. Says nothing of the source, so that
     nobody may remember it as the source's failure."""
+
+
+class NoCache(CannotBuild):
+    """The compile cache cannot be written: so it is for every kernel."""
 
 
 class KernelFault(KbenchError):

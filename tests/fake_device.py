@@ -35,7 +35,7 @@ class FakeDevice:
         self.info = info
         self.now_s = 0.0
         self.taken: Counter[str] = Counter()
-        self._noise, self._tick_s, self._drift = noise, tick_s, drift
+        self._noise, self.tick_s, self._drift = noise, tick_s, drift
         self._random = np.random.default_rng(seed)
         self.xp = np
         self.log: list[str] = []
@@ -57,7 +57,7 @@ class FakeDevice:
         for each, phase in zip(noise.tolist(), phases.tolist(), strict=True):
             time_s = seconds * (1 + self._drift(self.now_s)) * (1 + each)
             self.now_s += time_s
-            found.append(math.floor(time_s / self._tick_s + phase) * self._tick_s if self._tick_s else time_s)
+            found.append(math.floor(time_s / self.tick_s + phase) * self.tick_s if self.tick_s else time_s)
         return tuple(found)
 
     def pool(self) -> MemoryPool[Any]:
@@ -130,7 +130,7 @@ class FakeBound:
             times = self.device.script(getattr(function, "name", ""), function.seconds, count)
         else:
             times = tuple(itertools.islice(self.device.times, count))
-        return Batch(clock, cache, times, tuple(t / 10 for t in times), 1e-7, "scripted")
+        return Batch(clock, cache, times, tuple(t / 10 for t in times), 1e-7, "scripted", tick_s=self.device.tick_s)
 
     def clock(self, asked: str, cache: str = "cold") -> tuple[str, str]:
         if asked == "impossible":

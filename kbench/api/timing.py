@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kbench.api.settings import method_of
-from kbench.errors import DeviceError
+from kbench.errors import DeviceError, UsageError
 from kbench.experiment.entrant import BATCH, PATIENCE, SETTLED
-from kbench.experiment.stats import half_width, interval
+from kbench.experiment.stats import LEAST_KNOWN, half_width, interval
 from kbench.intent.method import Method
 from kbench.machine.choose import Choice, choose
 from kbench.machine.device import Batch
@@ -24,9 +24,9 @@ class Timing:
     """What `measure` found. Times in seconds.
 
     center_s: the robust centre of the samples (Hodges-Lehmann), the clock's calibrated addition taken off. interval:
-    the centre's 95 % interval. samples: every sample as the clock gave it, none dropped. floor_s: what the clock reads
-    for no work. correction_s: what it adds to every sample; left_s: what may be left of that. note: why this clock, and
-    anything a reader must know. nbytes: as given to `measure`.
+    the centre's 95 % interval (below 6 samples their range). samples: every sample as the clock gave it, none dropped.
+    floor_s: what the clock reads for no work. correction_s: what it adds to every sample; left_s: what may be left of
+    that. note: why this clock, and anything a reader must know. nbytes: as given to `measure`.
     """
 
     center_s: float
@@ -46,14 +46,17 @@ class Timing:
         return self.nbytes / self.center_s / 1e9 if self.nbytes else None
 
     @property
-    def precision(self) -> float:
-        """Half of the interval over the centre."""
+    def precision(self) -> float | None:
+        """Half of the interval over the centre; None below 6 samples, from which no 95 % interval can be had."""
+        if len(self.samples) < LEAST_KNOWN or self.center_s <= 0:
+            return None
         return (self.interval[1] - self.interval[0]) / 2 / self.center_s
 
     def __str__(self) -> str:
         rate = f" · {units.digits(self.gbps)} GB/s" if self.gbps else ""
         how = f"n {len(self.samples)} · clock {self.clock}, {self.cache}"
-        return f"{units.duration(self.center_s)} ±{self.precision * 100:.2f} %{rate} · {how}"
+        width = "" if self.precision is None else f" ±{self.precision * 100:.2f} %"
+        return f"{units.duration(self.center_s)}{width}{rate} · {how}"
 
 
 def measure(
@@ -67,14 +70,17 @@ def measure(
     Python callable by the host's clock. bytes: useful bytes of one call, for `gbps`. cache: "cold" or "warm". method:
     precision, max_time_s, samples, … as for `sweep`.
 
-    Raises UsageError (a clock or cache state that cannot be, work on other streams), DeviceError, and whatever fn does.
+    Raises UsageError (a clock or cache state that cannot be, negative bytes, work on other streams), DeviceError, and
+    whatever fn does.
     """
     how = method_of(**method)
+    if bytes is not None and bytes < 0:
+        raise UsageError(f"bytes must not be negative, and is {bytes}")
     choice = choose(device)
     given = dict(kwargs or {})
     if choice.kind == "cpu":
         _refuse_gpu_arrays(choice, device, [*args, *given.values()])
-    with _opened(choice, device, lambda: fn(*args, **given), clock) as (bound, note):
+    with _opened(choice, device, lambda: fn(*args, **given), clock, bytes) as (bound, note):
         name, why = bound.clock(clock, cache)
         batches = _batches(bound, how, name, cache)
     return _timing(batches, [why, note], bytes)
@@ -89,7 +95,7 @@ class Timed(Protocol):
 
 
 def _opened(
-    choice: Choice, asked: str, function: Callable[[], Any], clock: str
+    choice: Choice, asked: str, function: Callable[[], Any], clock: str, nbytes: int | None
 ) -> AbstractContextManager[tuple[Timed, str]]:
     if choice.kind == "cpu":
         from kbench.machine.cpu.callable import callable_bound as on_host
@@ -98,7 +104,7 @@ def _opened(
     from kbench.machine.cuda.callable import callable_bound as on_gpu
     from kbench.machine.cuda.visible import index_of
 
-    return on_gpu(function, index_of(asked) if ":" in asked else None, clock)
+    return on_gpu(function, index_of(asked) if ":" in asked else None, clock, nbytes or 0)
 
 
 def _refuse_gpu_arrays(choice: Choice, asked: str, values: list[Any]) -> None:
@@ -112,11 +118,12 @@ def _refuse_gpu_arrays(choice: Choice, asked: str, values: list[Any]) -> None:
 def _batches(bound: Timed, method: Method, clock: str, cache: str) -> list[Batch]:
     """Warm up, then sample until the centre is precise, the time is used up, or there are enough samples."""
     per_sample = _warm_up(bound, method, clock, cache)
+    least = method.least(clock)
     batches: list[Batch] = []
     samples: list[float] = []
     begin = time.perf_counter()
     while len(samples) < method.samples_max:
-        missing = max(method.samples_min - len(samples), BATCH, len(samples) // 2)
+        missing = least - len(samples) if len(samples) < least else max(BATCH, len(samples) // 2)
         affordable = max(1, int(PATIENCE * method.timeout_s / per_sample))
         batches.append(
             bound.sample(min(missing, affordable, method.samples_max - len(samples)), clock=clock, cache=cache)
@@ -124,9 +131,9 @@ def _batches(bound: Timed, method: Method, clock: str, cache: str) -> list[Batch
         samples += batches[-1].elapsed_s
         wall_s = time.perf_counter() - begin
         per_sample = wall_s / len(samples)
-        enough = len(samples) >= method.samples_min
-        precise = half_width(samples, batches[-1].correction_s) <= method.precision
-        if enough and (precise or sum(samples) >= method.max_time_s):
+        precise = half_width(samples, _correction(batches), batches[-1].tick_s) <= method.precision
+        spent_s = wall_s if clock == "graph" else sum(samples)  # a slope is over many runs
+        if len(samples) >= least and (precise or spent_s >= method.max_time_s):
             break
         if wall_s > PATIENCE * method.timeout_s:
             break
@@ -146,12 +153,21 @@ def _warm_up(bound: Timed, method: Method, clock: str, cache: str) -> float:
     return max(per_sample, 1e-9)
 
 
+def _correction(batches: list[Batch]) -> float:
+    """What the clock adds to every sample; nothing where that would leave no time at all."""
+    correction = batches[-1].correction_s
+    return correction if correction < statistics.median(s for b in batches for s in b.elapsed_s) else 0.0
+
+
 def _timing(batches: list[Batch], notes: list[str], nbytes: int | None) -> Timing:
     samples = tuple(s for batch in batches for s in batch.elapsed_s)
-    last = batches[-1]
-    found = interval(samples, last.correction_s)
-    told = dict.fromkeys(note for note in [*notes, *(batch.note for batch in batches)] if note)
+    last, correction = batches[-1], _correction(batches)
+    found = interval(samples, correction, last.tick_s)
+    notes = [*notes, *(batch.note for batch in batches)]
+    if correction != last.correction_s:
+        notes.append(f"not corrected: the clock adds {last.correction_s:.3g} s, more than a whole sample")
+    told = dict.fromkeys(note for note in notes if note)
     return Timing(
-        found.value, (found.low, found.high), samples, last.clock, last.cache, last.floor_s, last.correction_s,
+        found.value, (found.low, found.high), samples, last.clock, last.cache, last.floor_s, correction,
         last.left_s, "; ".join(told), nbytes,
     )  # fmt: skip

@@ -120,9 +120,9 @@ timeout_option = click.option(
 )  # fmt: skip
 _PLAIN = ("precision", "max_time_s", "timeout_s")
 _METHOD = (
-    click.option("--fast", "preset", flag_value="fast",
+    click.option("--fast", is_flag=True,
                  help="10 to 40 samples to 2 %, 10 ms of them, and no duel among the leaders."),
-    click.option("--rigorous", "preset", flag_value="rigorous",
+    click.option("--rigorous", is_flag=True,
                  help="Five fresh processes, each 40 to 400 samples to 0.25 %; the row tells how far they differ."),
     click.option("--precision", callback=_fraction, metavar="PERCENT",
                  help="Stop sampling when half the 95 % interval is this narrow. [default: 0.5%]"),
@@ -138,7 +138,11 @@ def selects(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapped(*args: Any, **given: Any) -> Any:
-        method = {name: given.pop(name, None) for name in (*_PLAIN, "max_bytes", "preset")}
+        method = {name: given.pop(name, None) for name in (*_PLAIN, "max_bytes")}
+        presets = [name for name in ("fast", "rigorous") if given.pop(name, False)]
+        if len(presets) > 1:
+            raise click.UsageError("--fast and --rigorous say opposite things: give one of them")
+        method["preset"] = presets[0] if presets else None
         samples = given.pop("samples", None)
         method |= {"samples_min": samples, "samples_max": samples}
         axes = given.pop("axes")

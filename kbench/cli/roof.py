@@ -32,12 +32,13 @@ def command(device: str, max_bytes: int | None, fresh: bool, as_json: bool) -> i
       kbench roof --device cpu --max-bytes 8MiB
     """
     from kbench.experiment.survey import Survey
+    from kbench.intent.method import Method
     from kbench.machine.choose import choose
 
     choice = choose(device)
     console.say(f"device {choice.name}: {choice.why}")
     known: list[Roof] = []
-    survey = Survey(choice.name, max_bytes=max_bytes, fresh=fresh)
+    survey = Survey(choice.name, max_bytes=max_bytes or Method().max_bytes, fresh=fresh)
     with Progress("roof", 0) as progress:
         for found in survey:
             progress.total = survey.total

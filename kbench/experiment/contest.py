@@ -106,19 +106,21 @@ class Contest:
         self._turn(entrant, phase)
 
     def _compare(self) -> None:
-        """Find the best of those that have their least number of samples, by each way of looking at them."""
-        ready = self._ready = [e for e in self._rivals if e.enough and e.samples]
+        """Find the best of those that have their least number of samples, by each way of looking at them; where none
+        has, because they are slow, of those that get no more."""
+        timed = [e for e in self._rivals if e.samples]
+        enough = [e for e in timed if e.enough]
+        ready = self._ready = [e for e in enough if e.known] or enough or [e for e in timed if e.done]
         self._best = [min((look(e) for e in ready), key=lambda c: c.value) for look in LOOKS] if ready else []
 
     @property
     def _tick_s(self) -> float:
-        """The clock's, as whoever is ready shows it: looked for only where a standing depends on it."""
         return max((e.tick_s for e in self._ready), default=0.0)
 
     def _hopeless(self, entrant: Entrant) -> bool:
         if not self._best or entrant not in self._rivals or not (entrant.enough and entrant.samples):
             return False
-        entrant.stopped = entrant.look().low > self._best[0].high * (1 + MARGIN)
+        entrant.stopped = entrant.known and entrant.look().low > self._best[0].high * (1 + MARGIN)
         return entrant.stopped
 
     def _standing_so_far(self, entrant: Entrant) -> Standing | None:
@@ -137,11 +139,13 @@ class Contest:
         found = Duel(leaders, self._method, self._take_turn, self._random).standings()
         best = next(e for e in leaders if found[e.name].place == "best")
         for entrant in ranked:
-            beside = found.get(entrant.name) or by_intervals(entrant.look(), best.look(), tick_s=self._tick_s)
+            beside = found.get(entrant.name) or entrant.beside(best, self._tick_s)
             yield Stands(entrant, self._signed(beside))
 
     def _maybe_best(self, entrant: Entrant) -> bool:
         """Or tied with the best, for all that the samples say."""
+        if not entrant.known:
+            return True
         for mine, best in self._looks(entrant):
             margin = margins(self._tick_s, best.value)
             if mine.low <= best.high * (1 + margin.same) or mine.value <= best.value * (1 + margin.tie):

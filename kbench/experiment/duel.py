@@ -10,8 +10,8 @@ import msgspec
 
 from kbench.experiment.entrant import PATIENCE, Entrant
 from kbench.experiment.result import Standing
-from kbench.experiment.standing import by_intervals, by_pairs, decided, margins
-from kbench.experiment.stats import center
+from kbench.experiment.standing import by_pairs, decided, margins
+from kbench.experiment.stats import LEAST_KNOWN, center
 from kbench.intent.method import Method
 
 LOOKS = (8, 10)
@@ -21,6 +21,8 @@ MOST = 6
 BATCH, TURN_S = (4, 8), 0.5e-3
 """Samples in one turn of a duel, at least and at most, and the wall time for which there may be more than the least: a
 turn costs something in itself, which many short samples share."""
+
+NO_TIMES = "intervals: less its correction the clock left no times to duel with"
 
 Turn = Callable[[Entrant, str], None]
 
@@ -47,6 +49,8 @@ class Duel:
         if (seconds := self._least_s()) > PATIENCE * self._method.timeout_s / 2:
             return self._by_intervals(self._leaders[0], f"intervals: a duel would have taken {seconds:.0f} s of each")
         best = self._fight()
+        if best is None:
+            return self._by_intervals(self._leaders[0], NO_TIMES)
         found = self._by_intervals(best, "intervals")
         found |= {e.name: self._beside(e, best) for e in self._fielded if e is not best}
         pairs = max(2 * len(self._times[e.name]) for e in self._fielded)
@@ -54,7 +58,7 @@ class Duel:
 
     def _by_intervals(self, best: Entrant, how: str) -> dict[str, Standing]:
         others = (e for e in self._leaders if e is not best)
-        beside = {e.name: by_intervals(e.look(), best.look(), tick_s=self._tick_s) for e in others}
+        beside = {e.name: e.beside(best, self._tick_s) for e in others}
         found = {best.name: Standing("best"), **beside}
         return {name: msgspec.structs.replace(standing, how=how) for name, standing in found.items()}
 
@@ -62,12 +66,12 @@ class Duel:
         """Wall time of the shortest duel, for each that takes part."""
         return 2 * LOOKS[0] * self._batch * max(e.a_sample_s for e in self._fielded)
 
-    def _fight(self) -> Entrant:
-        """Rounds, until there is nobody left beside the best."""
-        going = list(self._fielded)
+    def _fight(self) -> Entrant | None:
+        """Rounds, until there is nobody left beside the best. None where too few of them can be compared."""
+        going, best = list(self._fielded), None
         for number in range(1, LOOKS[-1] + 1):
             self._round(going)
-            if number in LOOKS:
+            if number in LOOKS and len(self._times[going[0].name]) >= LEAST_KNOWN:
                 best = self._best_of(going)
                 going = [e for e in going if e is best or not self._decided(e, best)]
                 if len(going) == 1 or self._spent_s(number) > 4 * self._method.max_time_s:
@@ -75,13 +79,15 @@ class Duel:
         return best
 
     def _round(self, going: Sequence[Entrant]) -> None:
+        """Each twice. Where a time is not positive, less the clock's correction, the round does not count."""
         order = self._order.sample(going, len(going))
-        sums = dict.fromkeys(self._times, 0.0)
+        sums = dict.fromkeys((e.name for e in going), 0.0)
         for entrant in [*order, *reversed(order)]:
             self._turn(entrant, "duel")
             sums[entrant.name] += entrant.trial(self._batch)
-        for entrant in going:
-            self._times[entrant.name].append(sums[entrant.name] / 2)
+        if min(sums.values()) > 0:
+            for name, seconds in sums.items():
+                self._times[name].append(seconds / 2)
 
     def _best_of(self, going: Sequence[Entrant]) -> Entrant:
         """By the time relative to everyone's in the same round: what drifts, drifts for all."""

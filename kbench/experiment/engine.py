@@ -15,7 +15,7 @@ from types import TracebackType
 
 import msgspec
 
-from kbench.errors import BuildError, CannotBuild, DeviceError
+from kbench.errors import BuildError, CannotBuild, DeviceError, NoCache
 from kbench.experiment.group import Group, Watch, groups
 from kbench.experiment.process import Process, WorkerDied
 from kbench.experiment.protocol import (
@@ -109,7 +109,7 @@ class Engine:
     ) -> Iterator[Result]:  # fmt: skip
         """One Result for every configuration: problem after problem, inside one as they become final. keys: by id, as
         the user is shown them, where these are but a part of a plan; their order is the plan's. Raises DeviceError
-        where no worker starts."""
+        where no worker starts, NoCache where no binary can be kept."""
         info, target, sources = self.info, self._opened().targets[MODES[mode]], Sources()
         names = Names(keys or keys_of(p.config for p in configs))
         with _builds(configs, target) as builds:
@@ -143,6 +143,8 @@ class Engine:
         self._watch(planned, "compile")
         try:
             binaries = builds.of(planned)
+        except NoCache:
+            raise  # it is no single configuration's
         except BuildError as error:
             wall_s = time.perf_counter() - begin
             return msgspec.structs.replace(row, status=status_of_build(error), message=str(error), wall_s=wall_s)

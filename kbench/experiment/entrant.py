@@ -12,8 +12,9 @@ import msgspec
 
 from kbench.errors import ClockError
 from kbench.experiment.check import works_in_place
-from kbench.experiment.result import NO_ENERGY, Measurement
-from kbench.experiment.stats import LEAST_KNOWN, Center, center, interval, relative, summarise, ticking
+from kbench.experiment.result import NO_ENERGY, Measurement, Standing
+from kbench.experiment.standing import by_intervals
+from kbench.experiment.stats import LEAST_KNOWN, Center, center, interval, relative, summarise
 from kbench.experiment.verdict import Problem, Verdict, checked
 from kbench.intent.method import Method
 from kbench.intent.op import Out
@@ -74,7 +75,6 @@ class Entrant:
         self.a_sample_s = self._wall_s = self._sampled_s = 0.0
         self._looked: tuple[int, Center] | None = None
         self._first: tuple[int, Center] | None = None
-        self._ticked: tuple[int, float] | None = None
 
     # ------------------------------------------------------------ checks
     def check(self) -> Verdict:
@@ -134,12 +134,17 @@ class Entrant:
 
     @property
     def _precision(self) -> float:
-        return relative(self.look()) if len(self.samples) >= LEAST_KNOWN else math.inf
+        return relative(self.look()) if self.known else math.inf
 
     @property
     def enough(self) -> bool:
         """Whether it has its least number of samples (the last one, which is checked, is still to come)."""
         return len(self.samples) >= self._least - 1
+
+    @property
+    def known(self) -> bool:
+        """Whether its samples are so many that their centre has an interval."""
+        return len(self.samples) >= LEAST_KNOWN
 
     @property
     def done(self) -> bool:
@@ -161,26 +166,28 @@ class Entrant:
     def look(self) -> Center:
         """Centre and interval of the samples so far; computed once for as many."""
         if self._looked is None or self._looked[0] != len(self.samples):
-            self._looked = len(self.samples), interval(self.samples, self._correction)
+            self._looked = len(self.samples), interval(self.samples, self._correction, self.tick_s)
         return self._looked[1]
 
     def first_look(self) -> Center:
         """Of its first few rounds alone: all have these, taken at the same time, whatever drifts later."""
         first = self.samples[: max(self._least - 1, 1)]
         if self._first is None or self._first[0] != len(first):
-            self._first = len(first), interval(first, self._correction)
+            self._first = len(first), interval(first, self._correction, self.tick_s)
         return self._first[1]
+
+    def beside(self, best: Entrant, tick_s: float) -> Standing:
+        """By the intervals of both, where they have some."""
+        return by_intervals(self.look(), best.look(), tick_s=tick_s, known=self.known and best.known)
 
     def trial(self, count: int) -> float:
         """The centre of a few more samples, for a comparison: they are no part of its measurement."""
-        return center(self._sample(count).elapsed_s).value - self._correction
+        return center(self._sample(count).elapsed_s, tick_s=self.tick_s).value - self._correction
 
     @property
     def tick_s(self) -> float:
-        """The clock's, as the samples so far show it; 0 where they show none. Found out once for as many."""
-        if self._ticked is None or self._ticked[0] != len(self.samples):
-            self._ticked = len(self.samples), ticking(self.samples)
-        return self._ticked[1]
+        """The clock's; 0 where it is not known."""
+        return self._batches[-1].tick_s if self._batches else 0.0
 
     # ------------------------------------------------------------ batches
     def _take(self, count: int, once: bool = False) -> None:
@@ -234,7 +241,7 @@ class Entrant:
     def _correction(self) -> float:
         """What the clock adds to every sample; nothing where that would leave no time at all."""
         correction = self._batches[-1].correction_s if self._batches else 0.0
-        return correction if not self.samples or correction < min(self.samples) else 0.0
+        return correction if not self.samples or correction < statistics.median(self.samples) else 0.0
 
     # ------------------------------------------------------------ results
     def measurement(self, seed: int | None = None) -> Measurement:
@@ -250,7 +257,7 @@ class Entrant:
             samples_s=tuple(self.samples),
             submit_s=tuple(s for b in self._batches for s in b.submit_s),
             floor_s=last.floor_s,
-            summary=summarise(self.samples, self._correction),
+            summary=summarise(self.samples, self._correction, self.tick_s),
             note="; ".join(dict.fromkeys(notes)),
             correction_s=self._correction,
             left_s=last.left_s,
@@ -262,6 +269,7 @@ class Entrant:
             throttled=self._throttled,
             energy_j=self._energy_j,
             memory_bytes=self._bound.memory_bytes(),
+            tick_s=self.tick_s,
         )
         if not found.near_floor:
             return found

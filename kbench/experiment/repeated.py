@@ -9,7 +9,7 @@ import msgspec
 
 from kbench.experiment.result import Measurement, Place, Result, Standing, Summary
 from kbench.experiment.standing import by_intervals, margins
-from kbench.experiment.stats import Center, relative, summarise, ticking
+from kbench.experiment.stats import Center, relative, summarise
 
 
 def repeated(run: Callable[[Collection[str]], Iterable[Result]], times: int) -> Iterator[Result]:
@@ -41,10 +41,11 @@ def _pooled(measured: list[Measurement]) -> Measurement:
     """All samples; the centre is the median of the processes' centres, its interval reaches over all of them: what
     differs from process to process is larger than what any one of them sees of it."""
     first, centers = measured[0], [m.summary.center_s for m in measured]
+    tick_s = max(m.tick_s for m in measured)
     samples = tuple(s for m in measured for s in m.samples_s)
     middle = Center(statistics.median(centers), min(centers), max(centers))
     summary: Summary = msgspec.structs.replace(
-        summarise(samples, first.correction_s),
+        summarise([s - m.correction_s for m in measured for s in m.samples_s], tick_s=tick_s),
         center_s=middle.value, low_s=middle.low, high_s=middle.high, precision=relative(middle),
     )  # fmt: skip
     note = f"centre and interval of {len(measured)} processes"
@@ -52,6 +53,7 @@ def _pooled(measured: list[Measurement]) -> Measurement:
         first, samples_s=samples, submit_s=tuple(s for m in measured for s in m.submit_s), summary=summary,
         note="; ".join(dict.fromkeys([note, *(m.note for m in measured if m.note)])),
         telemetry=tuple(t for m in measured for t in m.telemetry), throttled=any(m.throttled for m in measured),
+        left_s=max(m.left_s for m in measured), tick_s=tick_s,
         process_centers_s=tuple(centers), spread=statistics.stdev(centers) / statistics.fmean(centers),
     )  # fmt: skip
 
@@ -74,7 +76,7 @@ def _standing(name: str, best: str | None, rows: dict[str, list[Result]], merged
     its = merged[best].measurement
     assert its is not None
     found = by_intervals(_center(measured), _center(its))
-    margin = margins(ticking(its.samples_s), its.summary.center_s)
+    margin = margins(its.tick_s, its.summary.center_s)
     tied = any(s.place in ("best", "tied") for s in mine) and found.gap <= margin.tie
     place: Place = "tied" if tied else "stopped" if all(s.place == "stopped" for s in mine) else "behind"
     return msgspec.structs.replace(found, place=place, how=how, contest=first.contest, among=first.among)

@@ -55,7 +55,8 @@ class Measurement(msgspec.Struct, frozen=True):
     among the other configurations of the problem, in an order drawn from `seed`. telemetry: the first and the last
     reading, and every throttled one. throttled: some samples were taken while the device was, twice in a row. energy_j:
     of one run among its like, where it was asked for. memory_bytes: of the distinct arrays. process_centers_s: one for
-    each fresh process, where several measured; spread: their coefficient of variation.
+    each fresh process, where several measured; spread: their coefficient of variation. tick_s: the clock's, 0 where it
+    is finer than matters or not known.
     """
 
     clock: str
@@ -77,10 +78,11 @@ class Measurement(msgspec.Struct, frozen=True):
     memory_bytes: int | None = None
     process_centers_s: tuple[float, ...] = ()
     spread: float | None = None
+    tick_s: float = 0.0
 
     @property
     def near_floor(self) -> bool:
-        """Whether a third or more of what the clock read is what it reads for an empty kernel: it says little then."""
+        """Whether two thirds or more of what the clock read are what it reads for an empty kernel: it says little."""
         return self.summary.center_s + self.correction_s < 1.5 * self.floor_s
 
 

@@ -88,7 +88,13 @@ class Roofs:
 
     @property
     def all(self) -> tuple[Roof, ...]:
-        return tuple(self._points.values())
+        """One for each clock: where it was asked for by name and by `auto`, the higher one."""
+        highest: dict[Point, Roof] = {}
+        for roof in self._points.values():
+            point = Point(roof.kind, roof.nbytes, roof.clock, roof.cache)
+            if point not in highest or roof.value > highest[point].value:
+                highest[point] = roof
+        return tuple(highest.values())
 
     def add(self, asked: str, roof: Roof) -> None:
         """Keep a roof; of two for the same point the higher one."""
@@ -112,7 +118,7 @@ class Roofs:
         """
         kind, nbytes = _kind(self.info, traffic), traffic.useful_bytes
         same = [r for r in self.all if r.kind == kind and r.cache == cache and r.nbytes]
-        curve = {r.nbytes: r for r in sorted(same, key=lambda r: (r.clock == clock, r.value))}
+        curve = {r.nbytes: r for r in sorted(same, key=lambda r: r.clock == clock)}
         if not curve or not nbytes:
             return None
         below = max((n for n in curve if n <= nbytes), default=min(curve))

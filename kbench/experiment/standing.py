@@ -15,6 +15,10 @@ SAME = 0.0025
 """Nobody is called slower for less than this, because the next process may differ by as much."""
 
 
+MOST = 1e6
+"""A difference without bounds: a finite number, because it is stored."""
+
+
 class Margins(NamedTuple):
     """SAME and TIE for times near a clock's tick."""
 
@@ -33,24 +37,32 @@ def margins(tick_s: float, best_s: float) -> Margins:
     return Margins(max(SAME, ticks / 2), max(TIE, ticks))
 
 
-def by_intervals(mine: Center, best: Center, place: Place | None = None, tick_s: float = 0.0) -> Standing:
+def by_intervals(
+    mine: Center, best: Center, place: Place | None = None, tick_s: float = 0.0, *, known: bool = True
+) -> Standing:
     """Standing of one centre beside the best one. The interval of the gap is the widest that the two intervals allow.
-    place: where it is known; tick_s: the clock's."""
-    low = mine.low / best.high - 1
-    high = mine.high / best.low - 1 if best.low > 0 else float("inf")
-    gap = mine.value / best.value - 1
-    return Standing(place or _place(low, gap, margins(tick_s, best.value)), gap, low, high, "intervals")
+    place: where it is known; tick_s: the clock's; known: whether both intervals are. They are not below 6 samples, and
+    then nobody is shown to be slower for less than a tie spans."""
+    low, gap, high = _over(mine.low, best.high), _over(mine.value, best.value), _over(mine.high, best.low)
+    place = place or _place(low if known else -1.0, gap, margins(tick_s, best.value))
+    return Standing(place, gap, low, high, "intervals")
+
+
+def _over(one: float, other: float) -> float:
+    """How much longer one time is, as a share of the other; of none, or less, which noise may leave, MOST."""
+    return min(one / other - 1, MOST) if other > 0 else MOST
 
 
 def by_pairs(times: Sequence[float], best: Sequence[float], tick_s: float = 0.0, samples: int = 1) -> Standing:
     """Standing by the relative differences of times that were taken in pairs: their Hodges-Lehmann centre with its
     99 % interval, which is the more cautious one because it is looked at more than once.
 
-    samples: that each time is the mean of; with `tick_s`, that of the clock, they bound the interval from below.
+    samples: that each time is the mean of; with `tick_s`, that of the clock, they bound the interval from below. All
+    times are positive.
     """
     paired = list(zip(times, best, strict=False))  # one may have left before the other
     found = center([mine / its - 1 for mine, its in paired], Z99)
-    least = Z99 * tick_s / (6 * len(paired) * samples) ** 0.5 / paired[0][1]  # of the difference of two such means
+    least = Z99 * tick_s / (6 * len(paired) * samples) ** 0.5 / statistics.median(best)  # of two such means
     low, high = min(found.low, found.value - least), max(found.high, found.value + least)
     place = _place(low, found.value, margins(tick_s, statistics.median(best)))
     return Standing(place, found.value, low, high, "pairs")

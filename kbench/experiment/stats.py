@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kbench.experiment.result import Summary
+from kbench.machine.ticks import ticks
 
 Z95, Z99 = 1.959964, 2.575829
 EXACT_BELOW = 400
 LEAST_KNOWN = 6
 """Samples below which no 95 % interval exists."""
-JITTER = 2.5e-9
 
 
 class Center(NamedTuple):
@@ -26,7 +26,7 @@ class Center(NamedTuple):
     high: float
 
 
-def center(samples: Sequence[float], z: float = Z95) -> Center:
+def center(samples: Sequence[float], z: float = Z95, tick_s: float = 0.0) -> Center:
     """The Hodges-Lehmann centre: the median of all pairwise means (Walsh averages), with its Wilcoxon interval.
 
     It averages across the ticks of a clock, where a median jumps by whole ticks, and shrugs off 29 % of outliers.
@@ -35,10 +35,10 @@ def center(samples: Sequence[float], z: float = Z95) -> Center:
     whole range is given. From 400 samples on the means are taken over 399 quantiles of the samples. Raises ValueError
     without samples.
 
-    Samples that share a tick are taken to lie evenly spread over it, as grouped data are: else centre and interval
-    would be whole numbers of half ticks (16 ns of a GPU's 32, 1.2 % of a kernel of 1.3 us).
+    tick_s: of the clock. Samples that share a tick are taken to lie evenly spread over it, as grouped data are: else
+    centre and interval would be whole numbers of half ticks (16 ns of a GPU's 32, 1.2 % of a kernel of 1.3 us).
     """
-    x = _thinned(_spread(_checked(samples)))
+    x = _thinned(_spread(_checked(samples), tick_s))
     n, count = len(samples), len(x) * (len(x) + 1) // 2
     # The rank as a share of all pairs, so that a thinned set still gets the interval that n samples deserve.
     share = 0.5 - z * math.sqrt(n * (n + 1) * (2 * n + 1) / 24) / (n * (n + 1) / 2)
@@ -49,46 +49,19 @@ def center(samples: Sequence[float], z: float = Z95) -> Center:
     return Center((one + other) / 2, low, high)
 
 
-def interval(samples: Sequence[float], correction: float = 0.0) -> Center:
+def interval(samples: Sequence[float], correction: float = 0.0, tick_s: float = 0.0) -> Center:
     """The centre of samples that are all too long by `correction`, and its 95 % interval."""
-    return Center(*(value - correction for value in center(samples)))
+    return Center(*(value - correction for value in center(samples, tick_s=tick_s)))
 
 
-def tick(samples: Sequence[float]) -> float:
-    """The smallest step between distinct samples, which is taken for the clock's; 0 where all are equal. Samples that
-    differ by no more than JITTER count as one where that leaves steps at all: a GPU's ticks of 32 ns come out a
-    nanosecond longer or shorter where they are told in whole nanoseconds of another clock."""
-    return _least_step(_ticks(np.sort(samples))[0])
-
-
-def ticking(samples: Sequence[float]) -> float:
-    """`tick`, but 0 where no two samples are alike: what is between a few noisy ones is no tick of a clock."""
-    ticks, counts = _ticks(np.sort(samples))
-    return _least_step(ticks) if counts.max() > 1 else 0.0
-
-
-def _ticks(x: Any) -> tuple[Any, Any]:
-    """The distinct values of sorted samples, and how often each came."""
-    steps = x[1:] - x[:-1]
-    for apart in (steps > JITTER, steps > 0):
-        first = np.append(0, np.flatnonzero(apart) + 1)
-        last = np.append(first[1:], len(x)) - 1
-        if len(first) > 1 and (x[last] - x[first]).max() <= 2 * JITTER:
-            break
-    return (x[first] + x[last]) / 2, last - first + 1
-
-
-def _spread(samples: Any) -> Any:
-    """Sorted; those that share a tick lie evenly over its width."""
-    x = np.sort(samples)
-    ticks, counts = _ticks(x)
+def _spread(x: Any, tick_s: float) -> Any:
+    """Those that share a tick, evenly over its width."""
+    x = np.sort(x)
+    if not tick_s:
+        return x
+    values, counts = ticks(x)
     within = np.arange(len(x)) - np.repeat(np.cumsum(counts) - counts, counts)
-    places = (within + 0.5) / np.repeat(counts, counts) - 0.5
-    return np.where(np.repeat(counts, counts) > 1, np.repeat(ticks, counts) + _least_step(ticks) * places, x)
-
-
-def _least_step(ticks: Any) -> float:
-    return float((ticks[1:] - ticks[:-1]).min()) if len(ticks) > 1 else 0.0
+    return np.repeat(values, counts) + tick_s * ((within + 0.5) / np.repeat(counts, counts) - 0.5)
 
 
 def _checked(samples: Sequence[float]) -> Any:
@@ -125,9 +98,9 @@ def median_rank(n: int, confidence: float = 0.95) -> int:
     return k
 
 
-def half_width(samples: Sequence[float], correction: float = 0.0) -> float:
+def half_width(samples: Sequence[float], correction: float = 0.0, tick_s: float = 0.0) -> float:
     """Half the centre's interval over the centre: what sampling stops on. Infinite below 6 samples."""
-    return relative(interval(samples, correction)) if len(samples) >= LEAST_KNOWN else math.inf
+    return relative(interval(samples, correction, tick_s)) if len(samples) >= LEAST_KNOWN else math.inf
 
 
 def relative(found: Center) -> float:
@@ -135,13 +108,13 @@ def relative(found: Center) -> float:
     return (found.high - found.low) / 2 / found.value if found.value > 0 else math.inf
 
 
-def summarise(samples: Sequence[float], correction: float = 0.0) -> Summary:
+def summarise(samples: Sequence[float], correction: float = 0.0, tick_s: float = 0.0) -> Summary:
     """Centre with its interval, median with its order-statistic 95 % interval (below 6 samples: the range), extremes;
     all less `correction`. Raises ValueError without samples."""
     x = np.sort(_checked(samples)) - correction
     n = len(x)
     k = max(median_rank(n), 1)
-    found = interval(samples, correction)
+    found = interval(samples, correction, tick_s)
     return Summary(
         center_s=found.value,
         median_s=float(np.median(x)),

@@ -217,7 +217,7 @@ def _reading(bound: CudaBound, canned: Canned, clock: str, cache: str) -> Readin
     count = SLOPES if clock == "graph" else (SAMPLES if canned.spin_s < 5e-3 else SAMPLES // 5)
     bound.sample(3 if clock == "graph" else min(count, 20), clock=clock, cache=cache)  # clocks settle
     batch = bound.sample(count, clock=clock, cache=cache)
-    raw = center(batch.elapsed_s).value
+    raw = center(batch.elapsed_s, tick_s=batch.tick_s).value
     return Reading(canned.name, cache, clock, raw - batch.correction_s, raw, batch.correction_s, batch.left_s, count)
 
 

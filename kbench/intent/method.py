@@ -38,6 +38,8 @@ class Method(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("precision is a fraction between 0 and 1, such as 0.005")
         if min(self.max_time_s, self.timeout_s) <= 0 or self.max_bytes < 1:
             raise ValueError("max_time_s, timeout_s and max_bytes must be positive")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError("seed must be a whole number from 0 to 2^63 - 1")
         if not 1 <= self.processes <= 100:
             raise ValueError("processes must be 1 to 100")
         if self.preset and self.preset not in PRESETS:

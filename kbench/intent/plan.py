@@ -134,6 +134,18 @@ def _agreeing(configs: Iterable[Planned]) -> Iterator[Planned]:
         yield planned
 
 
+TOO_LARGE = "too large for the cpu"
+"""How the reason begins why a configuration is skipped that another --max-bytes lets run."""
+
+
+def in_bytes(nbytes: int) -> str:
+    """About so many, in the unit that fits."""
+    for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if nbytes >= 2**power:
+            return f"{nbytes / 2**power:.3g} {unit}"
+    return f"{nbytes} B"
+
+
 def plan_one(kernel: Kernel, config: Config, method: Method, device: str) -> Planned:
     """One configuration, as `make_plan` does it."""
     from kbench.intent.shapes import ShapeRng, ShapeXp
@@ -151,8 +163,8 @@ def plan_one(kernel: Kernel, config: Config, method: Method, device: str) -> Pla
     if why := unsuited(config, kernel.axes, device):
         return Planned(config, kernel, "skipped", why, traffic, footprint)
     if device == "cpu" and max(traffic.useful_bytes, footprint) > method.max_bytes:
-        size = max(traffic.useful_bytes, footprint) / 2**20
-        why = f"too large for the cpu: {size:.0f} MiB (--max-bytes {method.max_bytes / 2**20:.0f} MiB)"
+        size = max(traffic.useful_bytes, footprint)
+        why = f"{TOO_LARGE}: {in_bytes(size)} (--max-bytes {in_bytes(method.max_bytes)})"
         return Planned(config, kernel, "skipped", why, traffic, footprint)
     return Planned(config, kernel, "ok", "", traffic, footprint, needed)
 

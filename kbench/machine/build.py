@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kbench.errors import CannotBuild, KbenchError, UsageError
+from kbench.errors import CannotBuild, KbenchError, NoCache, UsageError
 from kbench.machine.binary import Binary, Target
 from kbench.machine.source import digest
 
@@ -81,7 +81,7 @@ def build(request: BuildRequest) -> Binary:
             partial.write_bytes(msgspec.json.encode(binary))
             partial.replace(meta)
     except OSError as error:
-        raise CannotBuild(f"cannot write the compile cache in {home}: {error.strerror} (set XDG_CACHE_HOME)") from error
+        raise NoCache(f"cannot write the compile cache in {home}: {error.strerror} (set XDG_CACHE_HOME)") from error
     return binary
 
 

@@ -66,7 +66,8 @@ class Batch(msgspec.Struct, frozen=True):
     reads for an empty kernel; note: anything a reader must know; correction_s: what the calibration says the clock adds
     to every sample (elapsed_s - correction_s is the time of the Op); left_s: how much of the clock's bias may be left
     after it; sets: buffer sets that the launches took turns on; covered_bytes: bytes of distinct memory of the sets
-    that were really launched on (0 where there is but one).
+    that were really launched on (0 where there is but one); tick_s: the step in which the clock tells times, 0 where
+    it is finer than matters or not known.
     """
 
     clock: str
@@ -79,6 +80,7 @@ class Batch(msgspec.Struct, frozen=True):
     left_s: float = 0.0
     sets: int = 1
     covered_bytes: int = 0
+    tick_s: float = 0.0
 
 
 class Pool(Protocol):

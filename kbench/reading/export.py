@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kbench.experiment.result import Result
+from kbench.experiment.stats import LEAST_KNOWN
 from kbench.reading import sectors
 from kbench.reading.engine import engine
 from kbench.reading.profiled import Profiles
@@ -57,14 +58,15 @@ def _device(result: Result) -> dict[str, Any]:
 def _times(result: Result) -> dict[str, Any]:
     measured = result.measurement
     summary = measured.summary if measured else None
+    sure = summary if summary and summary.n >= LEAST_KNOWN else None
     submits = sorted(measured.submit_s) if measured else []
     return {
         "time_s": result.time_s,
         "median_s": summary.median_s if summary else None,
-        "low_s": summary.low_s if summary else None,
-        "high_s": summary.high_s if summary else None,
-        "median_low_s": summary.median_low_s if summary else None,
-        "median_high_s": summary.median_high_s if summary else None,
+        "low_s": sure.low_s if sure else None,
+        "high_s": sure.high_s if sure else None,
+        "median_low_s": sure.median_low_s if sure else None,
+        "median_high_s": sure.median_high_s if sure else None,
         "min_s": summary.min_s if summary else None,
         "max_s": summary.max_s if summary else None,
         "samples": summary.n if summary else None,

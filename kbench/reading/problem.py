@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kbench.experiment.standing import by_intervals
+from kbench.experiment.stats import Center
 from kbench.intent.config import Config, Value, format_value
 from kbench.machine.device import DeviceInfo
 from kbench.reading import units
 from kbench.reading.standings import decided
 from kbench.record.store import KernelNote, Stored
-
-# Configurations further apart than this are never called tied, however wide their intervals are.
-TIE = 0.01
 
 
 @dataclass(frozen=True)
@@ -175,8 +174,8 @@ def _tied(row: Stored, best: Stored) -> bool:
     one, other = row.result.measurement, best.result.measurement
     if one is None or other is None:
         return False
-    overlap = one.summary.low_s <= other.summary.high_s and other.summary.low_s <= one.summary.high_s
-    return overlap and _time(row) <= _time(best) * (1 + TIE)
+    mine, its = (Center(m.summary.center_s, m.summary.low_s, m.summary.high_s) for m in (one, other))
+    return by_intervals(mine, its, tick_s=max(one.tick_s, other.tick_s)).place == "tied"
 
 
 def worded(value: Value, name: str = "") -> str:

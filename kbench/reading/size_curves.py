@@ -129,7 +129,7 @@ def _curve(points: Sequence[Point]) -> Curve | None:
 
 def _unit(points: Sequence[Point], axis: str) -> tuple[str, float]:
     """What to count sizes in besides bytes: the kernel's items, else the axis, where it is in step with the bytes."""
-    results = [row.result for _, row in points]
+    results = [row.result for _, row in points if row.result.traffic.useful_bytes]
     for name in results[-1].traffic.items:
         ratios = [r.traffic.items.get(name, 0) / r.traffic.useful_bytes for r in results]
         if _same(ratios):

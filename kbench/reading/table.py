@@ -21,7 +21,7 @@ OVER = "clearly above its measured roof: this did not all come from DRAM"
 OVER_BY = 0.02  # two measurements of one roof differ by as much
 NOISY_FROM = 0.05
 NOISY = "noisy: the interval is wider than ±5 %, or centre and median differ by more than half of it"
-FLOOR = "below or near its clock's floor: a third of it or more is what the clock reads for an empty kernel"
+FLOOR = "below or near its clock's floor: two thirds of it or more are what the clock reads for an empty kernel"
 UNEVEN = "Not all rows declare the same bytes: rows are sorted by time; compare times, not GB/s"
 MEANING = (
     "time (HL): the Hodges-Lehmann centre of all samples, less the clock's correction if it has one; ±95 %: half the "
@@ -165,7 +165,8 @@ def noisy(result: Result) -> bool:
     if half is None or result.measurement is None:
         return False
     summary = result.measurement.summary
-    return half > NOISY_FROM or abs(summary.center_s - summary.median_s) > half * summary.center_s
+    apart = abs(summary.center_s - summary.median_s) - result.measurement.tick_s / 2  # a median lies on a tick
+    return half > NOISY_FROM or apart > half * summary.center_s
 
 
 def near_floor(result: Result) -> bool:

@@ -19,6 +19,7 @@ import msgspec
 from kbench.errors import StoreError
 from kbench.experiment.result import Measurement, Result
 from kbench.intent.config import Config
+from kbench.intent.plan import TOO_LARGE
 from kbench.profiling.profile import Profile
 from kbench.record.columns import UNFIT, columns_of_profile, columns_of_result, text_of
 from kbench.record.environment import Environment, now_utc
@@ -134,7 +135,10 @@ class Store:
 
     def add(self, run: int, result: Result, key: str | None = None) -> Result:
         """Write one result, commit it and return it. The same result of the same run is kept once, however often it is
-        added. One that could not be read back becomes a row that says so (spec_failed: its values come from a spec)."""
+        added. One that could not be read back becomes a row that says so (spec_failed: its values come from a spec).
+        What is too large for this call alone hides nothing that is known of it."""
+        if result.message.startswith(TOO_LARGE) and self.history(result.config.id, result.device.uid):
+            return result
         try:
             values = columns_of_result(run, result, key or result.config.digest[:8])
         except UNFIT as error:

@@ -59,6 +59,7 @@ def test_what_the_callable_raises_comes_through() -> None:
         ({"cache": "sustained"}, "cold or warm"),
         ({"precison": 1}, "precision"),
         ({"device": "gpu"}, "unknown device"),
+        ({"bytes": -5}, "bytes must not be negative"),
     ],
 )
 def test_what_it_refuses(given: dict[str, Any], message: str) -> None:
@@ -112,3 +113,31 @@ def test_the_clock_s_addition_is_taken_off_the_centre_and_not_off_the_samples() 
     assert timing.correction_s == 3e-6
     assert timing.interval[0] <= timing.center_s <= timing.interval[1]
     assert timing.note == "why"
+
+
+def test_a_correction_that_is_more_than_a_sample_is_not_taken_off_and_it_says_so() -> None:
+    batches = [Batch("events", "cold", (2.3e-6,) * 20, (), 2e-6, correction_s=2.4e-6)]
+    timing = _timing(batches, [], 10**6)
+    assert timing.center_s == pytest.approx(2.3e-6)
+    assert timing.correction_s == 0
+    assert "not corrected: the clock adds 2.4e-06 s" in timing.note
+
+
+@pytest.mark.parametrize("n", [1, 3, 5, 6])
+def test_below_six_samples_there_is_no_interval(n: int) -> None:
+    timing = _timing([Batch("host", "cold", tuple(1e-3 + 1e-5 * i for i in range(n)), (), 1e-7)], [], None)
+    assert (timing.precision is None) == ("±" not in str(timing)) == (n < 6)
+
+
+def test_slopes_are_fewer_and_take_as_long_as_they_take() -> None:
+    """A slope is over many runs: what it says is not what it took."""
+    slow = Scripted([1e-6, 3e-6, 2e-6, 5e-6])
+    plain = slow.sample
+
+    def sample(count: int, **how: Any) -> Batch:
+        time.sleep(0.005 * count)
+        return plain(count, **how)
+
+    slow.sample = sample  # type: ignore[method-assign]
+    batches = _batches(slow, Method(max_time_s=0.05), "graph", "warm")
+    assert sum(len(b.elapsed_s) for b in batches) <= 20

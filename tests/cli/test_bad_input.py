@@ -46,6 +46,7 @@ def test_unknown_kernel(kbench, verb: str) -> None:
         (("--axis", "n=1..2001"), ("2001 configurations", "hours", "--yes")),
         (("--max-bytes", "big"), ("big",)),
         (("--device", "gpu"), ("unknown device 'gpu'", "cpu")),
+        (("--fast", "--rigorous"), ("--fast and --rigorous", "one of them")),
     ],
 )
 def test_a_wrong_axis_value_or_option(kbench, option: tuple[str, ...], words: tuple[str, ...]) -> None:
@@ -148,6 +149,26 @@ def test_no_compiler(kbench, tmp_path: Path) -> None:
     )
     hidden = {"PATH": str(tmp_path), "CXX": "", "KBENCH_CXX": "", "PYTHONPATH": f"{tmp_path}:{ROOT}"}
     refused(kbench("sweep", *GOOD, **hidden), 1, "no C++ compiler found", "g++")
+
+
+def test_a_compile_cache_that_cannot_be_written_ends_the_sweep_and_hides_nothing(kbench, tmp_path: Path) -> None:
+    once = ("sweep", *GOOD, "--axis", "n=256", "--fast")
+    assert kbench(*once).returncode == 0
+    (tmp_path / "file").touch()
+    done = kbench(*once, "--fresh", XDG_CACHE_HOME=str(tmp_path / "file"))
+    refused(done, 1, "cannot write the compile cache", "XDG_CACHE_HOME")
+    assert '"status": "ok"' in kbench("show", "--json").stdout
+
+
+def test_what_is_too_large_for_a_call_hides_no_time_that_is_known(kbench) -> None:
+    once = ("sweep", *GOOD, "--axis", "n=256", "--fast")
+    assert kbench(*once).returncode == 0
+    before = kbench("show", "--json").stdout
+    done = kbench(*once, "--max-bytes", "16", "--fresh")
+    assert done.returncode == 0
+    assert "1 skipped as too large for this --max-bytes: their rows are of earlier runs" in done.stderr
+    assert kbench("show", "--json").stdout == before
+    assert "already measured" in kbench(*once).stderr
 
 
 def test_an_axis_of_a_suite_must_exist_in_some_kernel(kbench) -> None:

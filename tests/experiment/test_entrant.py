@@ -328,6 +328,8 @@ def test_slopes_need_fewer_samples_unless_a_number_was_asked_for() -> None:
         assert enough(Method())(timed) == is_enough
         short = msgspec.structs.replace(timed, note="only 8 samples: they took 2.0 s")
         assert enough(Method())(short)
+    several = msgspec.structs.replace(measured, clock="graph", process_centers_s=(1e-5,) * 3)
+    assert [enough(Method(processes=n))(several) for n in (1, 3, 4)] == [True, True, False]
 
 
 def test_a_clock_that_lost_its_samples_tries_again_and_the_row_says_so() -> None:

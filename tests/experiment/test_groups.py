@@ -18,7 +18,9 @@ from kbench.experiment.engine import Engine
 from kbench.experiment.group import LARGEST, Group, groups
 from kbench.experiment.job import Bench
 from kbench.experiment.protocol import Done, Ended, Job, Phase, Reply, Stood, Task
-from kbench.experiment.result import Result, Standing
+from kbench.experiment.repeated import _pooled
+from kbench.experiment.result import Measurement, Result, Standing
+from kbench.experiment.stats import summarise
 from kbench.intent.discover import load
 from kbench.intent.method import Method
 from kbench.intent.plan import Plan, Planned, make_plan, select
@@ -217,6 +219,18 @@ def test_rigorous_measures_in_fresh_processes_and_the_row_tells_their_spread() -
     assert rows[1].standing
     assert rows[1].standing.how == "3 processes"
     assert rows[1].standing.gap == pytest.approx(0.02, abs=0.005)
+
+
+def test_each_process_is_corrected_by_its_own_calibration() -> None:
+    def measured(correction_s: float) -> Measurement:
+        samples = tuple(8.4e-6 + correction_s + 1e-8 * (i % 5 - 2) for i in range(40))
+        return Measurement("events", "cold", samples, (), 0.0, summarise(samples, correction_s),
+                           correction_s=correction_s, left_s=correction_s / 4)  # fmt: skip
+
+    found = _pooled([measured(c) for c in (2.8e-6, 2.3e-6, 2.3e-6)])
+    assert found.summary.center_s == pytest.approx(8.4e-6)
+    assert found.summary.median_s == pytest.approx(8.4e-6)
+    assert found.left_s == pytest.approx(0.7e-6)
 
 
 def test_what_goes_wrong_in_one_process_is_its_row_in_all() -> None:

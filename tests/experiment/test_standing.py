@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as oracle
 
-from kbench.experiment.standing import SAME, TIE, by_intervals, by_pairs, decided, margins
+from kbench.experiment.result import Standing
+from kbench.experiment.standing import MOST, SAME, TIE, by_intervals, by_pairs, decided, margins
 from kbench.experiment.stats import Center
 
 
@@ -25,6 +27,21 @@ from kbench.experiment.stats import Center
 def test_the_rules_at_their_edges(mine: Center, place: str) -> None:
     assert by_intervals(mine, Center(1.0, 0.9995, 1.0)).place == place
     assert by_intervals(mine, Center(1.0, 1.0, 1.0), "stopped").place == "stopped"
+
+
+def test_a_bound_without_time_leaves_a_difference_that_can_be_stored() -> None:
+    found = by_intervals(Center(3e-6, 2.9e-6, 3.1e-6), Center(1e-6, -3e-7, 2e-6))
+    assert found.gap == pytest.approx(2.0)
+    assert found.gap_high == MOST
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Standing) == found
+    assert by_intervals(Center(1e-6, 1e-6, 1e-6), Center(-1e-9, -2e-9, 1e-9)).gap == MOST
+
+
+def test_without_intervals_only_the_gap_counts() -> None:
+    mine, best = Center(1.008, 1.008, 1.008), Center(1.0, 1.0, 1.0)
+    assert by_intervals(mine, best).place == "behind"
+    assert by_intervals(mine, best, known=False).place == "tied"
+    assert by_intervals(Center(1.02, 1.0, 1.04), best, known=False).place == "behind"
 
 
 def test_pairs_are_judged_by_their_relative_differences() -> None:

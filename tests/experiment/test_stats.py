@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as oracle
 
-from kbench.experiment.stats import Z99, center, half_width, interval, median_rank, summarise, tick, ticking
+from kbench.experiment.stats import Z99, center, half_width, interval, median_rank, summarise
 
 samples = st.lists(st.floats(1e-9, 1e3), min_size=1, max_size=60)
 apart = st.lists(st.integers(1, 10**9), min_size=1, max_size=60, unique=True).map(lambda x: [each * 1e-6 for each in x])
@@ -118,7 +118,7 @@ def test_between_two_ticks_the_center_is_where_it_belongs_and_its_interval_has_i
     covered = 0
     for _ in range(200):
         times = true_s + noise_s * rng.standard_normal(200)
-        found = center(list(np.floor(times / TICK + rng.uniform(size=200)) * TICK))
+        found = center(list(np.floor(times / TICK + rng.uniform(size=200)) * TICK), tick_s=TICK)
         centers.append(found.value)
         covered += found.low <= true_s <= found.high
     assert np.mean(centers) == pytest.approx(true_s, abs=TICK / 16)
@@ -128,39 +128,24 @@ def test_between_two_ticks_the_center_is_where_it_belongs_and_its_interval_has_i
 
 def test_samples_of_one_tick_lie_evenly_over_it() -> None:
     """As ten samples that were spread over 30 to 40 and over 40 to 50 in steps of 2."""
-    assert center([35.0] * 5 + [45.0] * 5) == center([31.0 + 2 * i for i in range(10)])
+    assert center([35.0] * 5 + [45.0] * 5, tick_s=10.0) == center([31.0 + 2 * i for i in range(10)])
     rounded = [35.0 + 1e-9, 35.0 - 1e-9, 35.0, 35.0, 35.0, *[45.0] * 5]
-    assert center(rounded).value == pytest.approx(40.0)
+    assert center(rounded, tick_s=10.0).value == pytest.approx(40.0)
 
 
-def test_an_interval_is_no_narrower_than_the_clock_ticks() -> None:
-    s = summarise([1.376e-6] * 99 + [1.376e-6 + TICK])
+def test_outliers_beside_a_heap_of_equal_samples_are_no_ticks() -> None:
+    for heap, outliers in ((19, 1), (7, 1), (30, 4)):
+        x = [1.312e-6] * heap + [5e-6] * outliers
+        assert center(x, tick_s=TICK).value == pytest.approx(1.312e-6, abs=TICK / 4)
+        assert heap < 19 or center(x, tick_s=TICK).high < 1.312e-6 + TICK
+
+
+def test_equal_samples_are_as_sure_as_the_clock_s_tick_allows() -> None:
     least = TICK / math.sqrt(12 * 100)
-    assert least < (s.high_s - s.low_s) / 2 < 3 * least
-
-
-def test_a_tick_is_found_where_a_nanosecond_is_rounded() -> None:
-    rng = np.random.default_rng(5)
-    ticks = rng.integers(40, 46, 100) * 32e-9
-    assert tick(list(ticks)) == pytest.approx(32e-9)
-    rounded = np.round((ticks + rng.integers(-1, 2, 100) * 1e-9) / 1e-9) * 1e-9
-    assert tick(list(rounded)) == pytest.approx(32e-9, abs=1e-9)
-
-
-def test_a_clock_without_ticks_has_none_to_speak_of() -> None:
-    rng = np.random.default_rng(6)
-    samples = np.round(1e-6 + rng.normal(0, 20e-9, 200), 9)  # nanoseconds, close to each other
-    assert tick(list(samples)) == pytest.approx(1e-9)
-    assert tick([1e-3]) == tick([1e-3] * 9) == 0
-    assert tick([1e-6, 1.001e-6]) == pytest.approx(1e-9)
-
-
-def test_a_few_noisy_samples_show_no_tick() -> None:
-    rng = np.random.default_rng(7)
-    noisy = list(1.3e-6 * (1 + 0.05 * rng.standard_normal(5)))
-    assert tick(noisy) > 1e-9
-    assert ticking(noisy) == 0
-    assert ticking([1.312e-6, 1.313e-6, 1.344e-6]) == pytest.approx(31.5e-9)
+    for x in ([1.376e-6] * 100, [1.376e-6] * 99 + [1.376e-6 + TICK]):
+        s = summarise(x, tick_s=TICK)
+        assert least < (s.high_s - s.low_s) / 2 < 3 * least
+    assert half_width([1.376e-6] * 100) == 0
 
 
 @settings(max_examples=30)

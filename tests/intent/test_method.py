@@ -17,6 +17,7 @@ from kbench.intent.suite import load_suite
     [
         {"samples_min": 0}, {"samples_min": 300}, {"precision": 0.0}, {"precision": 1.0}, {"max_time_s": 0.0},
         {"timeout_s": -1.0}, {"processes": 0}, {"processes": 101}, {"preset": "quick"},
+        {"seed": -1}, {"seed": 2**63},
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:

@@ -76,7 +76,7 @@ def test_planning_a_terabyte_allocates_nothing(tmp_path: Path) -> None:
 
 def test_the_cpu_skips_what_is_too_large_for_it(tmp_path: Path) -> None:
     assert {p.message for p in planned(tmp_path, n=2**28).configs} == {
-        "too large for the cpu: 1024 MiB (--max-bytes 64 MiB)"
+        "too large for the cpu: 1 GiB (--max-bytes 64 MiB)"
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kbench.machine.floors import GROUPS, Floors
 
 
@@ -23,3 +25,13 @@ def test_a_floor_costs_no_more_than_its_groups() -> None:
     for _ in range(3 * GROUPS):
         floors.of("cold", lambda: taken.append(1) or [1e-6])
     assert len(taken) == GROUPS
+
+
+def test_the_tick_is_that_of_all_groups_of_a_way() -> None:
+    floors, groups = Floors(), iter([[544e-9] * 3, [544e-9, 576e-9, 576e-9], [9e-6] * 3])
+    assert floors.tick_s("a") == 0
+    floors.of("a", lambda: next(groups))
+    assert floors.tick_s("a") == 0
+    floors.of("a", lambda: next(groups))
+    assert floors.tick_s("a") == pytest.approx(32e-9)
+    assert floors.tick_s("b") == 0

@@ -28,13 +28,14 @@ STRAY_S, STRAY_SHARE = 50e-6, 0.1
 
 @contextmanager
 def callable_bound(
-    function: Callable[[], Any], index: int | None = None, clock: str = "auto"
+    function: Callable[[], Any], index: int | None = None, clock: str = "auto", nbytes: int = 0
 ) -> Iterator[tuple[CudaBound, str]]:
     """A Bound that calls `function`, and what a reader must know of it.
 
     index: of the GPU; None is the one that is current in this process. clock: the one that is asked for; "host" waits
-    for all of the GPU, the others enclose the current stream alone. While the Bound is open, kbench's stream is the
-    current one of CuPy and of PyTorch (if that is loaded) in this thread; afterwards the caller's own are again. Raises
+    for all of the GPU, the others enclose the current stream alone. nbytes: that a call moves, 0 if that is not known;
+    it is taken to write. While the Bound is open, kbench's stream is the current one of CuPy and of PyTorch (if that is
+    loaded) in this thread; afterwards the caller's own are again. Raises
     DeviceError without a usable GPU, UsageError for work that does not go to the current stream.
     """
     cupy = _cupy()
@@ -47,7 +48,7 @@ def callable_bound(
         with _torch_stream(device.stream(0).ptr, number):
             device.stream(0).use()
             step, note = _step(function, device, clock)
-            op = Op(steps=(step,), outputs={})
+            op = Op(steps=(step,), outputs={}, bytes_written=max(nbytes, 1))
             bound = device.bind(op, (None,))
             try:
                 yield bound, note

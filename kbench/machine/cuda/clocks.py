@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from kbench.errors import UsageError
 from kbench.machine.cuda import graph, rotation
 from kbench.machine.cuda.calibration import Calibration, calibrate, cold_by_graph
@@ -75,14 +77,16 @@ class Clocks:
         `clock` and `cache` are a pair that `choose` allows."""
         if clock != "cupti":
             self.quiet()
-        if clock == "cupti":
-            return self._by_cupti(subject, count, cache)
         if clock == "graph":
             return self._by_graph(subject, count, cache)
         if clock == "host":
             elapsed, submit = self._by_host(subject.program, count, cache == "cold")
             return Batch(clock, cache, elapsed, submit, self._floor(clock, cache))
-        return self._by_events(subject.program, count, cache)
+        if clock == "cupti":
+            batch, way = self._by_cupti(subject, count, cache), self._way(clock, cache)
+        else:
+            batch, way = self._by_events(subject.program, count, cache), self._way(clock, cache, subject.program)
+        return msgspec.structs.replace(batch, tick_s=self._floors.tick_s(way))
 
     def quiet(self) -> None:
         """Trace nothing, so that no other clock pays for it."""
@@ -251,8 +255,11 @@ class Clocks:
 
     def _floor(self, clock: str, cache: str, like: Program | None = None) -> float:
         """What a clock reads for an empty kernel, queued as `like` is."""
-        held = like is None or not self.by_events.unheld(like)
-        return self._floors.of((clock, cache, held), lambda: self._of_nothing(clock, cache, held))
+        way = self._way(clock, cache, like)
+        return self._floors.of(way, lambda: self._of_nothing(*way))
+
+    def _way(self, clock: str, cache: str, like: Program | None = None) -> tuple[str, str, bool]:
+        return clock, cache, like is None or not self.by_events.unheld(like)
 
     def _of_nothing(self, clock: str, cache: str, held: bool) -> tuple[float, ...]:
         nothing, cold = self._device.nothing, cache == "cold"
