@@ -94,7 +94,7 @@ class Standing(msgspec.Struct, frozen=True):
 
     place: "tied" cannot be told from the best and is within 1 % of it; "stopped" was so far behind that its sampling
     ended early. gap: its time over the best's, less 1, with the interval [gap_low, gap_high]. how: what decided it
-    ("duel of 40 pairs", …). contest: the same for all that were measured together, and for no others; among: how many.
+    ("duel of 20 pairs", …). contest: the same for all that were measured together, and for no others; among: how many.
     """
 
     place: Place

@@ -13,7 +13,7 @@ from kbench.experiment.stats import LEAST_KNOWN
 from kbench.reading import sectors
 from kbench.reading.engine import engine
 from kbench.reading.profiled import Profiles
-from kbench.reading.table import near_floor, noisy, tolerance
+from kbench.reading.table import flagged, near_floor, noisy, tolerance
 from kbench.record.store import Stored
 
 FORMATS = ("csv", "jsonl", "json")
@@ -87,6 +87,7 @@ def _rates(result: Result) -> dict[str, Any]:
         "of_peak": result.of_peak,
         "of_roof": result.of_roof,
         "of_roof_sectors": sectors.of_roof(result),
+        "above_roof": flagged(result) if result.of_roof is not None else None,
         "roof_bytes_per_s": roof.value if roof and roof.unit == "B/s" else None,
         "roof_kind": roof.kind if roof else None,
         "roof_nbytes": roof.nbytes if roof else None,

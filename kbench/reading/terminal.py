@@ -36,8 +36,8 @@ _GAP = 3
 
 _PIPED = (
     "status", "time_s", "low_s", "high_s", "noisy", "near_floor", "achieved_bytes_per_s", "of_peak", "of_roof",
-    "of_roof_sectors", "flops_per_s", "submit_s", "clock", "cache", "floor_s", "samples", "registers", "occupancy",
-    "checked", "tolerance", "key", "message",
+    "of_roof_sectors", "above_roof", "flops_per_s", "submit_s", "clock", "cache", "floor_s", "samples", "registers",
+    "occupancy", "checked", "tolerance", "key", "message",
 )  # fmt: skip
 
 

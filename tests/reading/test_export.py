@@ -6,10 +6,12 @@ import csv
 import io
 import json
 
+import msgspec
 import pytest
 import synthetic
 from synthetic import Model, config, stored
 
+from kbench.experiment.stats import summarise
 from kbench.reading.export import columns, export, flat, frame
 
 ROWS = stored(synthetic.sweep())
@@ -35,6 +37,17 @@ def test_a_failed_row_has_every_name_and_no_time() -> None:
     assert set(flat(ROWS[0])) - set(values) <= {"axis.dtype", "axis.variant", "axis.threads"}
     assert values["time_s"] is None
     assert values["checked"] is False
+
+
+@pytest.mark.parametrize("n", [1, 5, 6])
+def test_below_six_samples_no_interval_is_told(n: int) -> None:
+    result = Model().ok(config("copy", n=4, variant="uint4"), synthetic.Traffic(2**20, 2**20))
+    assert result.measurement
+    few = msgspec.structs.replace(result.measurement, summary=summarise(result.measurement.samples_s[:n]))
+    values = flat(stored([msgspec.structs.replace(result, measurement=few)])[0])
+    bounds = [values[name] for name in ("low_s", "high_s", "median_low_s", "median_high_s")]
+    assert (None in bounds) == (bounds == [None] * 4) == (n < 6)
+    assert values["time_s"] == few.summary.center_s
 
 
 def test_three_forms_hold_the_same_rows() -> None:

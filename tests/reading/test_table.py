@@ -11,6 +11,7 @@ from rich.console import Console
 from synthetic import CPU, GPU, NOTES, Model, config, stored
 
 from kbench.experiment.result import Check, Result
+from kbench.reading.export import flat
 from kbench.reading.table import Tables, tables
 from kbench.reading.terminal import renderables, tsv
 
@@ -167,7 +168,9 @@ def test_a_hair_above_the_roof_is_the_roof() -> None:
     assert row.achieved_bytes_per_s is not None
     for share, flag in ((1.015, False), (1.03, True)):
         roof = msgspec.structs.replace(row.roof, value=row.achieved_bytes_per_s / share)
-        assert tables(stored([msgspec.structs.replace(row, roof=roof)])).tables[0].rows[0].flagged is flag
+        (one,) = stored([msgspec.structs.replace(row, roof=roof)])
+        assert tables([one]).tables[0].rows[0].flagged is flag
+        assert flat(one)["above_roof"] is flag
 
 
 def test_above_the_roof_is_flagged_not_hidden() -> None:
