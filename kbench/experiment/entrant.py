@@ -241,7 +241,8 @@ class Entrant:
     def _correction(self) -> float:
         """What the clock adds to every sample; nothing where that would leave no time at all."""
         correction = self._batches[-1].correction_s if self._batches else 0.0
-        return correction if not self.samples or correction < statistics.median(self.samples) else 0.0
+        leaves_some = not correction or not self.samples or correction < statistics.median(self.samples)
+        return correction if leaves_some else 0.0
 
     # ------------------------------------------------------------ results
     def measurement(self, seed: int | None = None) -> Measurement:
