@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from kbench.api.settings import method_of
 from kbench.errors import DeviceError, UsageError
 from kbench.experiment.entrant import BATCH, PATIENCE, SETTLED
-from kbench.experiment.stats import LEAST_KNOWN, half_width, interval
+from kbench.experiment.stats import LEAST_KNOWN, allowed, half_width, interval, not_allowed
 from kbench.intent.method import Method
 from kbench.machine.choose import Choice, choose
 from kbench.machine.device import Batch
@@ -128,10 +128,11 @@ def _batches(bound: Timed, method: Method, clock: str, cache: str) -> list[Batch
         batches.append(
             bound.sample(min(missing, affordable, method.samples_max - len(samples)), clock=clock, cache=cache)
         )
-        samples += batches[-1].elapsed_s
+        last = batches[-1]
+        samples += last.elapsed_s
         wall_s = time.perf_counter() - begin
         per_sample = wall_s / len(samples)
-        precise = half_width(samples, _correction(batches), batches[-1].tick_s) <= method.precision
+        precise = half_width(samples, allowed(last.correction_s, samples), last.tick_s) <= method.precision
         spent_s = wall_s if clock == "graph" else sum(samples)  # a slope is over many runs
         if len(samples) >= least and (precise or spent_s >= method.max_time_s):
             break
@@ -153,19 +154,14 @@ def _warm_up(bound: Timed, method: Method, clock: str, cache: str) -> float:
     return max(per_sample, 1e-9)
 
 
-def _correction(batches: list[Batch]) -> float:
-    """What the clock adds to every sample; nothing where that would leave no time at all."""
-    correction = batches[-1].correction_s
-    return correction if correction < statistics.median(s for b in batches for s in b.elapsed_s) else 0.0
-
-
 def _timing(batches: list[Batch], notes: list[str], nbytes: int | None) -> Timing:
     samples = tuple(s for batch in batches for s in batch.elapsed_s)
-    last, correction = batches[-1], _correction(batches)
+    last = batches[-1]
+    correction = allowed(last.correction_s, samples)
     found = interval(samples, correction, last.tick_s)
     notes = [*notes, *(batch.note for batch in batches)]
     if correction != last.correction_s:
-        notes.append(f"not corrected: the clock adds {last.correction_s:.3g} s, more than a whole sample")
+        notes.append(not_allowed(last.correction_s))
     told = dict.fromkeys(note for note in notes if note)
     return Timing(
         found.value, (found.low, found.high), samples, last.clock, last.cache, last.floor_s, correction,

@@ -94,10 +94,8 @@ class _Session:
         self._keys = keys(p.config for p in sweep.plan.configs)
         self._told: set[str] = set()
         self._best: Result | None = None
-        self._too_large: set[str] = set()
 
     def run(self) -> None:
-        from kbench.intent.plan import TOO_LARGE
         from kbench.record.writer import Writer
 
         results = iter(self._sweep)
@@ -112,8 +110,6 @@ class _Session:
                 for result in itertools.chain([first], results):
                     self._writer.add(result, self._keys[result.config.id])
                     self._keep_best(result)
-                    if result.message.startswith(TOO_LARGE):
-                        self._too_large.add(result.config.id)
                     self._progress.advance(result.config.id)
                     self._tell(result)
         finally:
@@ -164,10 +160,13 @@ class _Session:
 
     def rows(self) -> list[Stored]:
         """The newest row of each configuration of the plan on this device, those of earlier runs included."""
+        from kbench.intent.plan import TOO_LARGE
+
         plan, info = self._sweep.plan, self._sweep.info
         assert info is not None
         found = self._store.latest_of((p.config for p in plan.configs), info.uid)
-        kept = [row for row in found if row.result.config.id in self._too_large and row.result.status != "skipped"]
+        too_large = {p.config.id for p in plan.configs if p.message.startswith(TOO_LARGE)}
+        kept = [row for row in found if row.result.config.id in too_large and row.result.status != "skipped"]
         if kept:
             console.say(f"{len(kept)} skipped as too large for this --max-bytes: their rows are of earlier runs")
         return found

@@ -64,7 +64,6 @@ class Contest:
         self._method, self._turn, self._cold_start, self._name = method, turn, cold_start, name
         self._random = random.Random(seed)
         self._best: list[Center] = []
-        self._ready: list[Entrant] = []
         all_baselines = all(e.baseline for e in field)
         self._rivals = [e for e in self.field if all_baselines or not e.baseline]
 
@@ -110,12 +109,12 @@ class Contest:
         has, because they are slow, of those that get no more."""
         timed = [e for e in self._rivals if e.samples]
         enough = [e for e in timed if e.enough]
-        ready = self._ready = [e for e in enough if e.known] or enough or [e for e in timed if e.done]
+        ready = [e for e in enough if e.known] or enough or [e for e in timed if e.done]
         self._best = [min((look(e) for e in ready), key=lambda c: c.value) for look in LOOKS] if ready else []
 
     @property
     def _tick_s(self) -> float:
-        return max((e.tick_s for e in self._ready), default=0.0)
+        return max((e.tick_s for e in self._rivals), default=0.0)
 
     def _hopeless(self, entrant: Entrant) -> bool:
         if not self._best or entrant not in self._rivals or not (entrant.enough and entrant.samples):

@@ -36,7 +36,7 @@ class Duel:
         self._tick_s = max(e.tick_s for e in self._leaders)
         slowest = max(e.a_trial_s for e in self._fielded)
         share = method.max_time_s / (2 * LOOKS[0]) / slowest if slowest > 0 else BATCH[1]
-        in_a_turn = TURN_S / max(max(e.a_sample_s for e in self._fielded), 1e-9)
+        in_a_turn = TURN_S / max(self._a_sample_s, 1e-9)
         self._batch = max(1, int(min(share, max(BATCH[0], min(BATCH[1], in_a_turn)))))
         self._times: dict[str, list[float]] = {e.name: [] for e in self._fielded}
 
@@ -64,7 +64,12 @@ class Duel:
 
     def _least_s(self) -> float:
         """Wall time of the shortest duel, for each that takes part."""
-        return 2 * LOOKS[0] * self._batch * max(e.a_sample_s for e in self._fielded)
+        return 2 * LOOKS[0] * self._batch * self._a_sample_s
+
+    @property
+    def _a_sample_s(self) -> float:
+        """Wall time of a sample of the slowest."""
+        return max(e.a_sample_s for e in self._fielded)
 
     def _fight(self) -> Entrant | None:
         """Rounds, until there is nobody left beside the best. None where too few of them can be compared."""

@@ -14,7 +14,7 @@ from kbench.errors import ClockError
 from kbench.experiment.check import works_in_place
 from kbench.experiment.result import NO_ENERGY, Measurement, Standing
 from kbench.experiment.standing import by_intervals
-from kbench.experiment.stats import LEAST_KNOWN, Center, center, interval, relative, summarise
+from kbench.experiment.stats import LEAST_KNOWN, Center, allowed, center, interval, not_allowed, relative, summarise
 from kbench.experiment.verdict import Problem, Verdict, checked
 from kbench.intent.method import Method
 from kbench.intent.op import Out
@@ -239,17 +239,15 @@ class Entrant:
 
     @property
     def _correction(self) -> float:
-        """What the clock adds to every sample; nothing where that would leave no time at all."""
-        correction = self._batches[-1].correction_s if self._batches else 0.0
-        leaves_some = not correction or not self.samples or correction < statistics.median(self.samples)
-        return correction if leaves_some else 0.0
+        """What is taken off every sample."""
+        return allowed(self._batches[-1].correction_s, self.samples) if self._batches else 0.0
 
     # ------------------------------------------------------------ results
     def measurement(self, seed: int | None = None) -> Measurement:
         last = self._batches[-1]
         notes = [*self._notes, *(b.note for b in self._batches if b.note)]
         if self._correction != last.correction_s:
-            notes.append(f"not corrected: the clock adds {last.correction_s:.3g} s, more than a whole sample")
+            notes.append(not_allowed(last.correction_s))
         if self._throttled:
             notes.append("throttled: " + ", ".join(dict.fromkeys(r for t in self._telemetry for r in t.throttle)))
         found = Measurement(

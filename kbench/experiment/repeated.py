@@ -9,7 +9,7 @@ import msgspec
 
 from kbench.experiment.result import Measurement, Place, Result, Standing, Summary
 from kbench.experiment.standing import by_intervals, margins
-from kbench.experiment.stats import Center, relative, summarise
+from kbench.experiment.stats import Center, relative, summarise, summarised
 
 
 def repeated(run: Callable[[Collection[str]], Iterable[Result]], times: int) -> Iterator[Result]:
@@ -75,12 +75,8 @@ def _standing(name: str, best: str | None, rows: dict[str, list[Result]], merged
         return Standing("best", how=how, contest=first.contest, among=first.among)
     its = merged[best].measurement
     assert its is not None
-    found = by_intervals(_center(measured), _center(its))
+    found = by_intervals(summarised(measured.summary), summarised(its.summary))
     margin = margins(its.tick_s, its.summary.center_s)
     tied = any(s.place in ("best", "tied") for s in mine) and found.gap <= margin.tie
     place: Place = "tied" if tied else "stopped" if all(s.place == "stopped" for s in mine) else "behind"
     return msgspec.structs.replace(found, place=place, how=how, contest=first.contest, among=first.among)
-
-
-def _center(measured: Measurement) -> Center:
-    return Center(measured.summary.center_s, measured.summary.low_s, measured.summary.high_s)

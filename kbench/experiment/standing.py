@@ -60,11 +60,11 @@ def by_pairs(times: Sequence[float], best: Sequence[float], tick_s: float = 0.0,
     samples: that each time is the mean of; with `tick_s`, that of the clock, they bound the interval from below. All
     times are positive.
     """
-    paired = list(zip(times, best, strict=False))  # one may have left before the other
+    best_s, paired = statistics.median(best), list(zip(times, best, strict=False))  # one may have left before the other
     found = center([mine / its - 1 for mine, its in paired], Z99)
-    least = Z99 * tick_s / (6 * len(paired) * samples) ** 0.5 / statistics.median(best)  # of two such means
+    least = Z99 * tick_s / (6 * len(paired) * samples) ** 0.5 / best_s  # of the difference of two such means
     low, high = min(found.low, found.value - least), max(found.high, found.value + least)
-    place = _place(low, found.value, margins(tick_s, statistics.median(best)))
+    place = _place(low, found.value, margins(tick_s, best_s))
     return Standing(place, found.value, low, high, "pairs")
 
 

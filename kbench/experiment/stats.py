@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -106,6 +107,21 @@ def half_width(samples: Sequence[float], correction: float = 0.0, tick_s: float 
 def relative(found: Center) -> float:
     """Half of an interval over its centre; infinite where that is not positive."""
     return (found.high - found.low) / 2 / found.value if found.value > 0 else math.inf
+
+
+def allowed(correction: float, samples: Sequence[float]) -> float:
+    """What is taken off samples that a clock makes too long by `correction`: nothing where that would leave no time."""
+    leaves_some = not correction or not samples or correction < statistics.median(samples)
+    return correction if leaves_some else 0.0
+
+
+def not_allowed(correction: float) -> str:
+    return f"not corrected: the clock adds {correction:.3g} s, more than a whole sample"
+
+
+def summarised(summary: Summary) -> Center:
+    """The centre that a summary tells."""
+    return Center(summary.center_s, summary.low_s, summary.high_s)
 
 
 def summarise(samples: Sequence[float], correction: float = 0.0, tick_s: float = 0.0) -> Summary:

@@ -50,7 +50,7 @@ class Sweep:
             measured = Roofs.load(engine.info)
             points = measured.missing((p for p in todo if p.status == "ok"), self.plan.method.max_bytes)
             if points:
-                self._note(f"{engine.info.label} lacks {len(points)} roof points, which come first")
+                self._note(f"{engine.info.label} lacks {len(points)} roof points")
                 for found in measure(engine, points, measured):
                     if isinstance(found, str):
                         self._note(found)

@@ -43,6 +43,14 @@ def parse_values(name: str, given: Any) -> tuple[Value, ...]:
     return values
 
 
+def in_bytes(nbytes: int) -> str:
+    """About so many, in the largest unit of the grammar that fits."""
+    for unit, scale in reversed(_UNITS.items()):
+        if nbytes >= scale:
+            return f"{nbytes / scale:.3g} {unit}"
+    return f"{nbytes} B"
+
+
 def override(name: str, declared: Sequence[Value], given: Any) -> tuple[Value, ...]:
     """Values that replace an axis's declared ones: of the same family, and for names a subset of them."""
     values = parse_values(name, given)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from kbench.errors import SpecError, UsageError
+from kbench.intent.axes import in_bytes
 from kbench.intent.config import Config
 from kbench.intent.memory import nbytes_of, operands
 from kbench.intent.method import Method
@@ -136,14 +137,6 @@ def _agreeing(configs: Iterable[Planned]) -> Iterator[Planned]:
 
 TOO_LARGE = "too large for the cpu"
 """How the reason begins why a configuration is skipped that another --max-bytes lets run."""
-
-
-def in_bytes(nbytes: int) -> str:
-    """About so many, in the unit that fits."""
-    for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if nbytes >= 2**power:
-            return f"{nbytes / 2**power:.3g} {unit}"
-    return f"{nbytes} B"
 
 
 def plan_one(kernel: Kernel, config: Config, method: Method, device: str) -> Planned:

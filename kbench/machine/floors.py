@@ -20,7 +20,7 @@ class Floors:
     def __init__(self) -> None:
         self._medians: dict[Hashable, list[float]] = {}
         self._samples: dict[Hashable, list[float]] = {}
-        self._ticks: dict[Hashable, tuple[int, float]] = {}
+        self._ticks: dict[Hashable, float] = {}
 
     def of(self, way: Hashable, take: Callable[[], Sequence[float]]) -> float:
         """Seconds. take: a group of samples of the empty kernel."""
@@ -28,13 +28,11 @@ class Floors:
         if len(medians) < GROUPS:
             group = take()
             medians.append(statistics.median(group))
-            self._samples.setdefault(way, []).extend(group)
+            samples = self._samples.setdefault(way, [])
+            samples.extend(group)
+            self._ticks[way] = tick_of(samples)
         return min(medians)
 
     def tick_s(self, way: Hashable) -> float:
         """The tick of the clock, as the samples of a floor show it; 0 where they show none."""
-        known = self._ticks.get(way)
-        samples = self._samples.get(way, ())
-        if known is None or known[0] != len(samples):
-            known = self._ticks[way] = len(samples), tick_of(samples)
-        return known[1]
+        return self._ticks.get(way, 0.0)

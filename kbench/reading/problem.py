@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kbench.experiment.standing import by_intervals
-from kbench.experiment.stats import Center
+from kbench.experiment.stats import summarised
 from kbench.intent.config import Config, Value, format_value
 from kbench.machine.device import DeviceInfo
 from kbench.reading import units
@@ -174,8 +174,8 @@ def _tied(row: Stored, best: Stored) -> bool:
     one, other = row.result.measurement, best.result.measurement
     if one is None or other is None:
         return False
-    mine, its = (Center(m.summary.center_s, m.summary.low_s, m.summary.high_s) for m in (one, other))
-    return by_intervals(mine, its, tick_s=max(one.tick_s, other.tick_s)).place == "tied"
+    tick_s = max(one.tick_s, other.tick_s)
+    return by_intervals(summarised(one.summary), summarised(other.summary), tick_s=tick_s).place == "tied"
 
 
 def worded(value: Value, name: str = "") -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kbench.experiment.result import Result, Summary
+from kbench.experiment.stats import LEAST_KNOWN
 from kbench.intent.config import format_value
 from kbench.reading import sectors, units
 from kbench.reading.problem import Problem, problems
@@ -153,7 +154,7 @@ def interval(result: Result) -> str:
 
 def _half_width(result: Result) -> float | None:
     """As a share of the centre; None below 6 samples, from which no 95 % interval can be had."""
-    if result.measurement is None or not result.time_s or result.measurement.summary.n < 6:
+    if result.measurement is None or not result.time_s or result.measurement.summary.n < LEAST_KNOWN:
         return None
     summary = result.measurement.summary
     return (summary.high_s - summary.low_s) / 2 / summary.center_s if summary.precision is None else summary.precision

@@ -35,8 +35,8 @@ def callable_bound(
     index: of the GPU; None is the one that is current in this process. clock: the one that is asked for; "host" waits
     for all of the GPU, the others enclose the current stream alone. nbytes: that a call moves, 0 if that is not known;
     it is taken to write. While the Bound is open, kbench's stream is the current one of CuPy and of PyTorch (if that is
-    loaded) in this thread; afterwards the caller's own are again. Raises
-    DeviceError without a usable GPU, UsageError for work that does not go to the current stream.
+    loaded) in this thread; afterwards the caller's own are again. Raises DeviceError without a usable GPU, UsageError
+    for work that does not go to the current stream.
     """
     cupy = _cupy()
     number = int(cupy.cuda.runtime.getDevice()) if index is None else index

@@ -15,8 +15,8 @@ LONG = 2**24
 """Device bytes from which on auto does without CUPTI. Its tracing slows kernels of many threads: on an H200
 (2026-11-20) a copy of 16 MiB, one float a thread in blocks of 1,024, read 15.0 us where events read 13.4 and Nsight
 Compute, less the 0.95 us that it always reads more, 13.1; of 256 MiB 260, 240 and 239; of 1 MiB no more than they did,
-of 2, 4 and 8 MiB up to 0.3, 0.4 and 0.9 us more. What is left of the bias of events, a few tenths of a
-microsecond, is little beside what moves so much, and much beside smaller kernels."""
+of 2, 4 and 8 MiB up to 0.3, 0.4 and 0.9 us more. What is left of the bias of events, a few tenths of a microsecond, is
+little beside what moves so much, and much beside smaller kernels."""
 
 
 @dataclass(frozen=True)
